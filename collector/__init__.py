@@ -1,0 +1,1 @@
+"""Telemetry in: receivers, bus, ClickHouse."""

@@ -1,0 +1,1 @@
+"""The App Mesh API, xDS for Envoy, certificates (to come; see docs/ARCHITECTURE.md)."""

@@ -1,0 +1,1 @@
+"""Shared words: clock, faults (pure, no third party)."""

@@ -1,0 +1,1 @@
+"""Pictures of the mesh; asks the query API over HTTP only."""

@@ -1,0 +1,1 @@
+"""What a mesh is: App Mesh resources as frozen objects, compiled to route tables (pure)."""

@@ -1,0 +1,1 @@
+"""The companion proxy: requests between services."""

@@ -1,0 +1,1 @@
+"""Where things are kept: telemetry in ClickHouse, state in SQL."""

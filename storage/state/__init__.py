@@ -1,0 +1,1 @@
+"""Small state in SQL: alert states and their deliveries."""
