@@ -1,0 +1,54 @@
+"""What a telemetry engine promises: ClickHouse, in this process or on a server."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from core.faults import Fault
+
+Signal = Literal["traces", "logs"]
+
+
+class StoreUnavailable(Fault):
+    """The store cannot answer now; the same call may succeed later."""
+
+    code = "store_unavailable"
+    retryable = True
+
+
+class StoreInUse(Fault):
+    """Another process owns the data directory."""
+
+    code = "store_in_use"
+
+
+class BadBlock(Fault):
+    """The store could not read a block of telemetry; sending it again will not help."""
+
+    code = "bad_block"
+
+
+class Engine(Protocol):
+    """A ClickHouse that stores telemetry and answers questions.
+
+    Synchronous and safe to call from several threads; call it through ``asyncio.to_thread``.
+    """
+
+    def insert(self, signal: Signal, block: bytes, token: str) -> None:
+        """Insert length-delimited OTLP requests; on return they and all that follows from them are committed.
+
+        Idempotent: the same block with the same token adds nothing, as long as the token is among the last thousand.
+        Raises BadBlock when the bytes are at fault, else StoreUnavailable.
+        """
+        ...
+
+    def query(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Answer a question, a dict for each row; values enter the SQL as ``{name:Type}`` parameters only."""
+        ...
+
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that answers nothing."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the store; what was inserted stays."""
+        ...

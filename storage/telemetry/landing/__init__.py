@@ -1,0 +1,34 @@
+"""How OTLP bytes land: ClickHouse itself decodes them, by a schema that travels with the insert."""
+
+from dataclasses import dataclass
+from importlib import resources
+
+from storage.telemetry.engine import Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """The Null table, its one column and the message that one signal's requests are."""
+
+    table: str
+    column: str
+    message: str
+
+
+LANDINGS: dict[Signal, Landing] = {
+    "traces": Landing("otlp_traces_landing", "resource_spans", "Traces"),
+    "logs": Landing("otlp_logs_landing", "resource_logs", "Logs"),
+}
+
+INSERT_SETTINGS: dict[str, str | int] = {
+    "format_schema_source": "string",
+    "format_schema": resources.files(__package__).joinpath("otlp.proto").read_text("utf-8"),
+    # Tells which member of a oneof was sent, so that 0, '' and false survive.
+    "input_format_protobuf_oneof_presence": 1,
+    # A repeated token must be dropped by every table that a view writes to, not by the first one only.
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    # One block is one insert: more threads would split its deduplication.
+    "max_insert_threads": 1,
+    "max_threads": 1,
+    "async_insert": 0,
+}

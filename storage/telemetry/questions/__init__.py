@@ -1,0 +1,10 @@
+"""Questions to the telemetry store: one SQL file each, values as ``{name:Type}`` parameters."""
+
+from functools import cache
+from importlib import resources
+
+
+@cache
+def question(name: str) -> str:
+    """Return the SQL of ``<name>.sql``."""
+    return resources.files(__package__).joinpath(f"{name}.sql").read_text("utf-8")

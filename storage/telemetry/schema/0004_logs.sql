@@ -1,0 +1,112 @@
+-- Logs, and the mesh events among them.
+CREATE TABLE otlp_logs_landing (
+    resource_logs Array(Tuple(
+        resource Tuple(attributes Array(Tuple(key String, value Tuple(
+            value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
+            string_value String, int_value Int64, double_value Float64, bool_value Bool,
+            array_value String, kvlist_value String, bytes_value String)))),
+        scope_logs Array(Tuple(
+            scope Tuple(name String, version String),
+            log_records Array(Tuple(
+                time_unix_nano UInt64, severity_number Int32, severity_text String,
+                body Tuple(
+                    value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
+                    string_value String, int_value Int64, double_value Float64, bool_value Bool,
+                    array_value String, kvlist_value String, bytes_value String),
+                attributes Array(Tuple(key String, value Tuple(
+                    value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
+                    string_value String, int_value Int64, double_value Float64, bool_value Bool,
+                    array_value String, kvlist_value String, bytes_value String))),
+                trace_id String, span_id String, observed_time_unix_nano UInt64, event_name String
+            ))
+        ))
+    ))
+) ENGINE = Null;
+
+CREATE TABLE logs (
+    ts DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    trace_id FixedString(16) CODEC(ZSTD(1)),
+    span_id UInt64 CODEC(ZSTD(1)),
+    service LowCardinality(String),
+    version LowCardinality(String),
+    instance LowCardinality(String),
+    mesh LowCardinality(String),
+    severity Int32,
+    severity_text LowCardinality(String),
+    event_name LowCardinality(String),
+    body String CODEC(ZSTD(1)),
+    attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    numbers Map(LowCardinality(String), Float64) CODEC(ZSTD(1)),
+    resource Map(LowCardinality(String), String) CODEC(ZSTD(1))
+) ENGINE = MergeTree
+PARTITION BY toDate(ts)
+ORDER BY (service, ts)
+TTL toDateTime(ts) + INTERVAL 7 DAY
+SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+
+CREATE MATERIALIZED VIEW otlp_logs_to_logs TO logs AS
+WITH
+    if(l.time_unix_nano > 0, l.time_unix_nano, l.observed_time_unix_nano) AS nanos,
+    fromUnixTimestamp64Nano(toInt64(least(nanos, 9000000000000000000))) AS stamped,
+    arrayFilter(kv -> kv.value.value IN ('int_value', 'double_value'), l.attributes) AS numeric
+SELECT
+    if(stamped BETWEEN now64(9) - INTERVAL 7 DAY AND now64(9) + INTERVAL 1 DAY, stamped, now64(9)) AS ts,
+    toFixedString(substring(l.trace_id, 1, 16), 16) AS trace_id,
+    reinterpretAsUInt64(reverse(l.span_id)) AS span_id,
+    if(mapContains(r, 'service.name'), r['service.name'], 'unknown_service') AS service,
+    r['service.version'] AS version,
+    r['service.instance.id'] AS instance,
+    r['mesh.name'] AS mesh,
+    l.severity_number AS severity,
+    l.severity_text AS severity_text,
+    l.event_name AS event_name,
+    meshscope_text(l.body) AS body,
+    mapFromArrays(l.attributes.key, arrayMap(v -> meshscope_text(v), l.attributes.value)) AS attributes,
+    mapFromArrays(arrayMap(kv -> kv.key, numeric),
+        arrayMap(kv -> if(kv.value.value = 'int_value', toFloat64(kv.value.int_value), kv.value.double_value), numeric)) AS numbers,
+    r AS resource
+FROM (
+    SELECT r, arrayJoin(scope_log.log_records) AS l
+    FROM (
+        SELECT mapFromArrays(rl.resource.attributes.key, arrayMap(v -> meshscope_text(v), rl.resource.attributes.value)) AS r,
+               arrayJoin(rl.scope_logs) AS scope_log
+        FROM (SELECT arrayJoin(resource_logs) AS rl FROM otlp_logs_landing)
+    )
+);
+
+CREATE TABLE mesh_events (
+    ts DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    mesh LowCardinality(String),
+    source LowCardinality(String),
+    destination LowCardinality(String),
+    endpoint LowCardinality(String),
+    target LowCardinality(String),
+    instance LowCardinality(String),
+    type LowCardinality(String),
+    action LowCardinality(String),
+    enforced Bool,
+    reason LowCardinality(String),
+    numbers Map(LowCardinality(String), Float64),
+    trace_id FixedString(16)
+) ENGINE = MergeTree
+PARTITION BY toDate(ts)
+ORDER BY (ts, type, source, destination)
+TTL toDateTime(ts) + INTERVAL 30 DAY
+SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+
+CREATE MATERIALIZED VIEW logs_to_mesh_events TO mesh_events AS
+SELECT
+    ts, mesh,
+    if(mapContains(attributes, 'mesh.source'), attributes['mesh.source'], toString(service)) AS source,
+    attributes['mesh.destination'] AS destination,
+    attributes['mesh.endpoint'] AS endpoint,
+    attributes['mesh.target'] AS target,
+    instance,
+    substring(event_name, 6) AS type,
+    attributes['mesh.event.action'] AS action,
+    attributes['mesh.event.enforced'] != 'false' AS enforced,
+    attributes['mesh.event.reason'] AS reason,
+    mapApply((k, v) -> (replaceOne(k, 'mesh.event.', ''), v), numbers) AS numbers,
+    trace_id
+FROM logs
+WHERE startsWith(event_name, 'mesh.');

@@ -1,0 +1,1 @@
+"""Numbered schema files, applied once and in order."""
