@@ -1,0 +1,1 @@
+"""Notifications: who is told what, kept in an outbox, sent to webhooks."""
