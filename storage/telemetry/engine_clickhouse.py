@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from storage.telemetry.engine import BadBlock, Signal, StoreInUse, StoreUnavailable
-from storage.telemetry.landing import INSERT_SETTINGS, LANDINGS
+from storage.telemetry.landing import INSERT_SETTINGS, LANDINGS, OTLP_PROTO
 
 DATABASE = "meshscope"
 
@@ -27,6 +27,9 @@ class ClickHouseEngine:
 
     def __init__(self, path: Path, lock: IO[str], *, readers: int = 3, max_threads: int = 2) -> None:
         self._path, self._lock = path, lock
+        # As a file: a schema given as text is cached by ClickHouse in whatever directory the process stands in.
+        self._proto = path.absolute() / "otlp.proto"
+        self._proto.write_text(OTLP_PROTO)
         self._writer = self._connect(max_threads)
         self._writer.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
         self._writer.database = DATABASE
@@ -44,7 +47,11 @@ class ClickHouseEngine:
     def insert(self, signal: Signal, block: bytes, token: str) -> None:
         """Insert length-delimited OTLP requests (see Engine.insert)."""
         landing = LANDINGS[signal]
-        settings = INSERT_SETTINGS | {"format_schema_message_name": landing.message, "insert_deduplication_token": token}
+        settings = INSERT_SETTINGS | {
+            "format_schema": str(self._proto),
+            "format_schema_message_name": landing.message,
+            "insert_deduplication_token": token,
+        }
         with _faults(inserting=True):
             self._writer.raw_insert(landing.table, [landing.column], block, settings=settings, fmt="Protobuf")
 
@@ -70,7 +77,10 @@ class ClickHouseEngine:
 
     def _connect(self, max_threads: int, **options: Any) -> Client:
         return clickhouse_connect.get_client(
-            interface="chdb", path=str(self._path / "clickhouse"), settings={"max_threads": max_threads}, **options
+            interface="chdb",
+            path=str(self._path / "clickhouse"),
+            settings={"max_threads": max_threads},
+            **options,
         )
 
 

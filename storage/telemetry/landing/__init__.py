@@ -1,4 +1,4 @@
-"""How OTLP bytes land: ClickHouse itself decodes them, by a schema that travels with the insert."""
+"""How OTLP bytes land: ClickHouse itself decodes them, by a schema of our own."""
 
 from dataclasses import dataclass
 from importlib import resources
@@ -20,9 +20,9 @@ LANDINGS: dict[Signal, Landing] = {
     "logs": Landing("otlp_logs_landing", "resource_logs", "Logs"),
 }
 
+OTLP_PROTO = resources.files(__package__).joinpath("otlp.proto").read_text("utf-8")
+
 INSERT_SETTINGS: dict[str, str | int] = {
-    "format_schema_source": "string",
-    "format_schema": resources.files(__package__).joinpath("otlp.proto").read_text("utf-8"),
     # Tells which member of a oneof was sent, so that 0, '' and false survive.
     "input_format_protobuf_oneof_presence": 1,
     # A repeated token must be dropped by every table that a view writes to, not by the first one only.

@@ -74,46 +74,67 @@ ORDER BY (service, name, toUnixTimestamp(ts))
 TTL toDateTime(ts) + INTERVAL 7 DAY
 SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
 
--- One pass over each landed block. What App Mesh, Istio and Envoy call a thing is mapped to one column here, and only here.
+-- First step: protobuf's shapes become plain columns. Nothing is stored here either.
+CREATE TABLE otlp_spans (
+    trace_id String, span_id String, parent_id String, trace_state String, scope LowCardinality(String), name LowCardinality(String),
+    kind Int32, start_ns UInt64, end_ns UInt64, status Int32, status_message String,
+    a Map(LowCardinality(String), String), r Map(LowCardinality(String), String),
+    events Array(Tuple(ts DateTime64(9), name LowCardinality(String), attributes Map(LowCardinality(String), String))),
+    links Array(Tuple(trace_id String, span_id String))
+) ENGINE = Null;
+
+CREATE MATERIALIZED VIEW otlp_traces_to_otlp_spans TO otlp_spans AS
+SELECT
+    s.trace_id AS trace_id, s.span_id AS span_id, s.parent_span_id AS parent_id, s.trace_state AS trace_state, scope, s.name AS name,
+    s.kind AS kind, s.start_time_unix_nano AS start_ns, s.end_time_unix_nano AS end_ns,
+    s.status.code AS status, s.status.message AS status_message,
+    mapFromArrays(s.attributes.key, arrayMap(v -> meshscope_text(v), s.attributes.value)) AS a,
+    r,
+    arrayMap(e -> (fromUnixTimestamp64Nano(toInt64(least(e.time_unix_nano, 9000000000000000000))), e.name,
+        mapFromArrays(e.attributes.key, arrayMap(v -> meshscope_text(v), e.attributes.value))), s.events) AS events,
+    s.links AS links
+FROM (
+    SELECT r, scope_span.scope.name AS scope, arrayJoin(scope_span.spans) AS s
+    FROM (
+        SELECT mapFromArrays(rs.resource.attributes.key, arrayMap(v -> meshscope_text(v), rs.resource.attributes.value)) AS r,
+               arrayJoin(rs.scope_spans) AS scope_span
+        FROM (SELECT arrayJoin(resource_spans) AS rs FROM otlp_traces_landing)
+    )
+);
+
+-- Second step: what App Mesh, Istio, Envoy and OpenTelemetry call a thing is mapped to one column here, and only here.
 -- A start time outside [now - 7 days, now + 1 day] is stored as now, with the original in the attributes: one client with
 -- a wrong clock would otherwise open thousands of partitions.
-CREATE MATERIALIZED VIEW otlp_traces_to_spans TO spans AS
-WITH
-    mapFromArrays(s.attributes.key, arrayMap(v -> meshscope_text(v), s.attributes.value)) AS a,
-    fromUnixTimestamp64Nano(toInt64(least(s.start_time_unix_nano, 9000000000000000000))) AS started,
-    started BETWEEN now64(9) - INTERVAL 7 DAY AND now64(9) + INTERVAL 1 DAY AS in_range,
-    if(mapContains(a, 'upstream_cluster.name'), a['upstream_cluster.name'], a['upstream_cluster']) AS cluster,
-    if(mapContains(a, 'http.request.method'), a['http.request.method'], a['http.method']) AS method,
-    if(mapContains(a, 'url.path'), a['url.path'], path(if(mapContains(a, 'url.full'), a['url.full'], a['http.url']))) AS url_path
+CREATE MATERIALIZED VIEW otlp_spans_to_spans TO spans AS
 SELECT
     if(in_range, started, now64(9)) AS ts,
-    toFixedString(substring(s.trace_id, 1, 16), 16) AS trace_id,
-    reinterpretAsUInt64(reverse(s.span_id)) AS span_id,
-    reinterpretAsUInt64(reverse(s.parent_span_id)) AS parent_id,
-    s.trace_state AS trace_state,
+    toFixedString(substring(raw.trace_id, 1, 16), 16) AS trace_id,
+    reinterpretAsUInt64(reverse(raw.span_id)) AS span_id,
+    reinterpretAsUInt64(reverse(raw.parent_id)) AS parent_id,
+    trace_state,
     if(mapContains(r, 'service.name'), r['service.name'], 'unknown_service') AS service,
     r['service.version'] AS version,
     r['service.instance.id'] AS instance,
     r['mesh.name'] AS mesh,
     r['mesh.virtual_node'] AS node,
     multiIf(
-        a['mesh.direction'] = 'inbound' OR startsWith(cluster, 'cds_ingress_') OR startsWith(cluster, 'inbound|'), 'inbound',
-        a['mesh.direction'] = 'outbound' OR startsWith(cluster, 'cds_egress_') OR startsWith(cluster, 'outbound|'), 'outbound',
+        direction = 'inbound' OR startsWith(cluster, 'cds_ingress_') OR startsWith(cluster, 'inbound|'), 'inbound',
+        direction = 'outbound' OR startsWith(cluster, 'cds_egress_') OR startsWith(cluster, 'outbound|'), 'outbound',
         a['component'] = 'proxy', 'proxy',
         'app') AS hop,
-    scope AS scope,
-    s.name AS name,
-    if(s.kind BETWEEN 0 AND 5, s.kind, 0) AS kind,
-    if(s.end_time_unix_nano > s.start_time_unix_nano, s.end_time_unix_nano - s.start_time_unix_nano, 0) AS duration_ns,
-    s.status.code = 2 OR a['error'] = 'true' OR http_status >= 500 AS error,
-    s.status.code AS status,
-    s.status.message AS status_message,
+    scope,
+    name,
+    if(raw.kind BETWEEN 0 AND 5, raw.kind, 0) AS kind,
+    if(end_ns > start_ns, end_ns - start_ns, 0) AS duration_ns,
+    raw.status = 2 OR a['error'] = 'true' OR http_status >= 500 AS error,
+    raw.status AS status,
+    status_message,
     method AS http_method,
     multiIf(
         mapContains(a, 'http.route'), a['http.route'],
         url_path != '', replaceRegexpAll(url_path, '/(?:\\d+|[0-9a-fA-F-]{16,})\\b', '/{id}'),
         '') AS http_route,
-    toUInt16OrZero(if(mapContains(a, 'http.response.status_code'), a['http.response.status_code'], a['http.status_code'])) AS http_status,
+    http_status,
     multiIf(
         mapContains(a, 'peer.service'), a['peer.service'],
         mapContains(a, 'db.system.name'), a['db.system.name'],
@@ -133,19 +154,22 @@ SELECT
         mapFilter((k, v) -> k NOT IN ('http.request.method', 'http.method', 'http.route', 'http.response.status_code', 'http.status_code',
             'peer.service', 'peer.version', 'upstream_cluster', 'upstream_cluster.name', 'response_flags', 'component', 'mesh.direction',
             'http.request.resend_count', 'retry.count'), a),
-        if(in_range, map(), map('meshscope.original_start_time_unix_nano', toString(s.start_time_unix_nano)))) AS attributes,
+        if(in_range, map(), map('meshscope.original_start_time_unix_nano', toString(start_ns)))) AS attributes,
     mapFilter((k, v) -> k NOT IN ('service.name', 'service.version', 'service.instance.id', 'mesh.name', 'mesh.virtual_node'), r) AS resource,
-    arrayMap(e -> (fromUnixTimestamp64Nano(toInt64(least(e.time_unix_nano, 9000000000000000000))), e.name,
-        mapFromArrays(e.attributes.key, arrayMap(v -> meshscope_text(v), e.attributes.value))), s.events) AS events,
-    s.links AS links
+    events,
+    links
 FROM (
-    SELECT r, scope_span.scope.name AS scope, arrayJoin(scope_span.spans) AS s
-    FROM (
-        SELECT mapFromArrays(rs.resource.attributes.key, arrayMap(v -> meshscope_text(v), rs.resource.attributes.value)) AS r,
-               arrayJoin(rs.scope_spans) AS scope_span
-        FROM (SELECT arrayJoin(resource_spans) AS rs FROM otlp_traces_landing)
-    )
-);
+    SELECT
+        *,
+        fromUnixTimestamp64Nano(toInt64(least(start_ns, 9000000000000000000))) AS started,
+        started BETWEEN now64(9) - INTERVAL 7 DAY AND now64(9) + INTERVAL 1 DAY AS in_range,
+        a['mesh.direction'] AS direction,
+        if(mapContains(a, 'upstream_cluster.name'), a['upstream_cluster.name'], a['upstream_cluster']) AS cluster,
+        if(mapContains(a, 'http.request.method'), a['http.request.method'], a['http.method']) AS method,
+        if(mapContains(a, 'url.path'), a['url.path'], path(if(mapContains(a, 'url.full'), a['url.full'], a['http.url']))) AS url_path,
+        toUInt16OrZero(if(mapContains(a, 'http.response.status_code'), a['http.response.status_code'], a['http.status_code'])) AS http_status
+    FROM otlp_spans
+) AS raw;
 
 -- Where a trace lies in time: fetching one must not touch every partition.
 CREATE TABLE trace_index (

@@ -1,0 +1,25 @@
+"""Finds the edges between services from the pairs of spans that have met."""
+
+from importlib import resources
+
+from storage.telemetry.engine import Engine
+
+PATIENCE_S = 5
+"""How long a lone half waits for its other half before it is shown as an edge of its own."""
+
+OVERLAP_S = 60
+"""How far each look reaches back over the one before: longer than the patience, and than any insert takes to commit."""
+
+
+def settle(engine: Engine, *, since: float) -> None:
+    """Find the edges of every minute that telemetry arrived for since ``since`` (epoch seconds).
+
+    Idempotent: a minute's rows are replaced, so that looking twice counts nothing twice.
+    """
+    parameters = {"since": int(since) - OVERLAP_S, "patience": PATIENCE_S}
+    engine.command(_sql("learn_names"), parameters)
+    engine.command(_sql("settle"), parameters)
+
+
+def _sql(name: str) -> str:
+    return resources.files(__package__).joinpath(f"{name}.sql").read_text("utf-8")

@@ -1,0 +1,102 @@
+-- Finds the edges of every minute that telemetry arrived for since {since}, anew and whole.
+--
+-- An edge is a pair of spans whose services differ: A's application -> A's proxy -> B's proxy -> B's application crosses
+-- one such border, so it is one edge however many proxies the call went through. A proxy that stands alone (neither A's
+-- nor B's) is folded: the call it passed on belongs to the one who called the proxy.
+--
+-- Lone halves wait {patience} seconds for their other half. Then a lone caller becomes an edge to the peer that it names,
+-- and a lone callee comes from `external`.
+INSERT INTO edges_1m
+WITH
+    fresh AS (SELECT DISTINCT trace_id FROM half_edges WHERE arrived >= {since:DateTime}),
+    dirty AS (
+        SELECT DISTINCT toStartOfMinute(arrayJoin(arrayFilter(t -> t > 0, [client_ts, server_ts])))
+        FROM half_edges WHERE trace_id IN fresh
+    ),
+    pairs AS (
+        SELECT
+            trace_id, link,
+            max(half_edges.arrived) AS arrived,
+            max(half_edges.client) AS client, max(half_edges.client_version) AS client_version,
+            max(half_edges.client_hop) AS client_hop, max(half_edges.client_parent) AS client_parent,
+            max(half_edges.client_ns) AS client_ns, max(half_edges.client_ts) AS client_ts,
+            max(half_edges.client_error) AS client_error, max(half_edges.resend) AS resend,
+            max(half_edges.peer) AS peer, max(half_edges.peer_version) AS peer_version,
+            max(half_edges.cluster) AS cluster, max(half_edges.address) AS address,
+            max(half_edges.server) AS server, max(half_edges.server_version) AS server_version,
+            max(half_edges.server_hop) AS server_hop, max(half_edges.server_span) AS server_span,
+            max(half_edges.server_ns) AS server_ns, max(half_edges.server_ts) AS server_ts,
+            max(half_edges.server_error) AS server_error
+        FROM half_edges
+        WHERE trace_id IN (
+            SELECT trace_id FROM half_edges WHERE toStartOfMinute(client_ts) IN dirty OR toStartOfMinute(server_ts) IN dirty
+        )
+        GROUP BY trace_id, link
+    ),
+    named AS (
+        SELECT
+            pairs.*,
+            server != '' OR peer != '' OR names.server != '' AS sure,
+            multiIf(server != '', server, peer != '', peer, names.server != '', names.server, cluster != '', cluster, address) AS destination,
+            multiIf(server_version != '', server_version, peer_version != '', peer_version, server = '', names.version, '') AS destination_version,
+            -- Took a call from another service, and what it passed on: the two sides of a proxy that stands alone.
+            server_hop = 'proxy' AND client != '' AND client != server AS took,
+            client_hop = 'proxy' AND sure AND destination != client AS passed
+        FROM pairs
+        LEFT JOIN (SELECT client, cluster, server, version FROM cluster_names FINAL) AS names
+            ON pairs.client = names.client AND pairs.cluster = names.cluster
+    ),
+    -- One row a trace, to look from a proxy's one side to its other, through any number of proxies (at most 8).
+    traces AS (
+        SELECT
+            trace_id,
+            groupArrayIf(server_span, took) AS took_spans,
+            groupArrayIf((toString(client), toString(client_version), toString(client_hop), client_parent), took) AS took_from,
+            groupUniqArrayIf(client_parent, passed) AS passed_spans
+        FROM named
+        GROUP BY trace_id
+    ),
+    calls AS (
+        SELECT
+            trace_id, client_parent, resend > 0 AS again, server != '' AND client != '' AS paired,
+            toStartOfMinute(if(client != '', client_ts, server_ts)) AS minute,
+            if(client != '', client_ns, server_ns) AS ns,
+            if(client != '', client_error, server_error) AS failed,
+            if(passed, arrayFold(
+                (at, _) -> if(at.3 = 'proxy' AND has(took_spans, at.4), took_from[indexOf(took_spans, at.4)], at),
+                range(8),
+                (toString(client), toString(client_version), toString(client_hop), client_parent)
+            ), (if(client != '', toString(client), 'external'), toString(client_version), '', client_parent)) AS caller,
+            caller.1 AS source, caller.2 AS source_version, destination, destination_version
+        FROM named
+        INNER JOIN traces USING trace_id
+        WHERE minute IN dirty
+          AND destination != '' AND source != destination
+          AND NOT (client = '' AND server_hop = 'outbound')
+          AND NOT (took AND has(passed_spans, server_span))
+          AND (paired OR link = 0 OR arrived <= now() - {patience:UInt32})
+    )
+SELECT
+    minute, source, destination, source_version, destination_version,
+    sum(first_attempts) AS calls, sum(lost) AS errors, sum(further_attempts) AS retries, sum(pairs_met) AS paired,
+    sum(total_ns) AS duration_ns,
+    quantilesDDArrayStateIf(0.01, 0.5, 0.95, 0.99)(durations, notEmpty(durations)) AS latency,
+    now64(3) AS computed
+FROM (
+    SELECT
+        minute, source, destination, source_version, destination_version,
+        countIf(NOT again) AS first_attempts,
+        countIf(again) AS further_attempts,
+        -- Each further attempt follows a failed one, so that what remains are the calls whose last attempt failed.
+        greatest(0, toInt64(countIf(failed)) - toInt64(further_attempts)) AS lost,
+        countIf(paired AND NOT again) AS pairs_met,
+        sum(ns) AS total_ns,
+        groupArray(ns) AS durations
+    FROM calls
+    GROUP BY trace_id, client_parent, minute, source, destination, source_version, destination_version
+    UNION ALL
+    -- What an earlier look had found and this one does not is replaced by a row that says zero.
+    SELECT DISTINCT minute, source, destination, source_version, destination_version, 0, 0, 0, 0, 0, []
+    FROM edges_1m WHERE minute IN dirty
+)
+GROUP BY minute, source, destination, source_version, destination_version

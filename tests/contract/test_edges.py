@@ -1,0 +1,164 @@
+"""One edge for one call, through any number of proxies, in any order of arrival."""
+
+import time
+from typing import Any
+from uuid import uuid4
+
+from storage.telemetry.edges import settle
+from storage.telemetry.engine import Engine
+from tests.fakes.spans import CLIENT, SERVER, Span, delimited, proxied, request
+
+LONG_AGO = 30.0
+
+
+def test_two_sidecars_and_two_applications_make_one_edge(engine: Engine) -> None:
+    for _ in range(37):
+        _insert(engine, _through_sidecars("A", "B"))
+    assert _edges(engine) == [_edge("A", "B", calls=37, paired=37)]
+
+
+def test_halves_that_arrive_in_any_order_and_apart_meet(engine: Engine) -> None:
+    caller = Span("A", CLIENT)
+    callee = Span("B", SERVER, caller)
+    _insert(engine, [callee])
+    settle(engine, since=time.time())
+    _insert(engine, [caller])
+    assert _edges(engine) == [_edge("A", "B", calls=1, paired=1)]
+
+
+def test_a_late_half_corrects_what_was_shown(engine: Engine) -> None:
+    minute_ago = time.time() - 60
+    caller = Span("A", CLIENT, at=minute_ago)
+    callee = Span("B", SERVER, caller, at=minute_ago + 60)  # the other side's clock: another minute
+    _insert(engine, [callee])
+    _age(engine)
+    assert _edges(engine) == [_edge("external", "B", calls=1, paired=0)]
+    _insert(engine, [caller])
+    assert _edges(engine) == [_edge("A", "B", calls=1, paired=1)]
+
+
+def test_looking_twice_counts_nothing_twice(engine: Engine) -> None:
+    _insert(engine, _through_sidecars("A", "B"))
+    for _ in range(3):
+        settle(engine, since=time.time())
+    assert _edges(engine) == [_edge("A", "B", calls=1, paired=1)]
+
+
+def test_proxies_that_stand_alone_are_folded(engine: Engine) -> None:
+    caller = Span("A", CLIENT)
+    first_in = proxied(Span("edge-envoy", SERVER, caller))
+    first_out = proxied(Span("edge-envoy", CLIENT, first_in))
+    second_in = proxied(Span("inner-envoy", SERVER, first_out))
+    second_out = proxied(Span("inner-envoy", CLIENT, second_in))
+    callee = Span("B", SERVER, second_out)
+    _insert(engine, [caller, first_in, first_out, second_in, second_out, callee])
+    assert _edges(engine) == [_edge("A", "B", calls=1, paired=1)]
+
+
+def test_a_proxy_without_a_known_caller_is_a_gateway(engine: Engine) -> None:
+    taken = proxied(Span("front", SERVER))
+    passed = proxied(Span("front", CLIENT, taken))
+    _insert(engine, [taken, passed, Span("B", SERVER, passed)])
+    assert _edges(engine) == [_edge("external", "front", calls=1, paired=0), _edge("front", "B", calls=1, paired=1)]
+
+
+def test_sidecars_beside_applications_without_spans(engine: Engine) -> None:
+    out_in = proxied(Span("A", SERVER), "outbound")
+    out = proxied(Span("A", CLIENT, out_in, attributes={"peer.service": "B"}), "outbound")
+    taken = proxied(Span("B", SERVER, out), "inbound")
+    local = proxied(Span("B", CLIENT, taken, attributes={"peer.service": "B"}), "inbound")
+    onward_in = proxied(Span("B", SERVER, local), "outbound")
+    onward = proxied(Span("B", CLIENT, onward_in, attributes={"peer.service": "C"}), "outbound")
+    _insert(engine, [out_in, out, taken, local, onward_in, onward, proxied(Span("C", SERVER, onward), "inbound")])
+    assert _edges(engine) == [_edge("A", "B", calls=1, paired=1), _edge("B", "C", calls=1, paired=1)]
+
+
+def test_retries_are_not_calls_and_a_call_errs_as_its_last_attempt(engine: Engine) -> None:
+    for outcome in ([True, False], [True, True, True], [False]):
+        taken = proxied(Span("A", SERVER), "outbound")
+        spans = [taken]
+        for number, failed in enumerate(outcome):
+            attempt = proxied(
+                Span("A", CLIENT, taken, error=failed, attributes={"http.request.resend_count": number}), "outbound"
+            )
+            spans += [attempt, proxied(Span("B", SERVER, attempt, error=failed), "inbound")]
+        _insert(engine, spans)
+    assert _edges(engine) == [_edge("A", "B", calls=3, errors=1, retries=3, paired=3)]
+
+
+def test_a_refused_connection_is_an_error_on_the_edge_that_its_cluster_is_known_for(engine: Engine) -> None:
+    cluster = {"upstream_cluster.name": "cluster-b"}
+    met = proxied(Span("A", CLIENT, attributes=dict(cluster)))
+    _insert(engine, [met, Span("B", SERVER, met)])
+    _insert(engine, [proxied(Span("A", CLIENT, error=True, attributes=dict(cluster)))])
+    _age(engine)
+    assert _edges(engine) == [_edge("A", "B", calls=2, errors=1, paired=1)]
+
+
+def test_a_lone_caller_names_its_peer(engine: Engine) -> None:
+    _insert(engine, [Span("A", CLIENT, attributes={"db.system.name": "postgresql"})])
+    assert _edges(engine) == []  # its other half may still come
+    _age(engine)
+    assert _edges(engine) == [_edge("A", "postgresql", calls=1, paired=0)]
+
+
+def test_versions_tell_a_canary_from_the_rest(engine: Engine) -> None:
+    for version, calls in (("v1", 9), ("v2", 1)):
+        for _ in range(calls):
+            caller = Span("A", CLIENT, version="v7")
+            _insert(engine, [caller, Span("B", SERVER, caller, version=version)])
+    settle(engine, since=time.time())
+    rows = engine.query(
+        "SELECT source_version, destination_version, calls FROM edges_1m FINAL WHERE calls > 0 ORDER BY destination_version", {}
+    )
+    assert [tuple(row.values()) for row in rows] == [("v7", "v1", 9), ("v7", "v2", 1)]
+
+
+def test_the_latency_of_an_edge_is_the_callers(engine: Engine) -> None:
+    for milliseconds in range(1, 101):
+        caller = Span("A", CLIENT, milliseconds=milliseconds)
+        _insert(engine, [caller, Span("B", SERVER, caller, milliseconds=0.1)])
+    settle(engine, since=time.time())
+    (row,) = engine.query(
+        "SELECT quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(latency) AS ns FROM (SELECT latency FROM edges_1m FINAL WHERE calls > 0)",
+        {},
+    )
+    for got, expected in zip(row["ns"], (50e6, 95e6, 99e6), strict=True):
+        assert abs(got - expected) / expected < 0.03
+
+
+def _through_sidecars(source: str, destination: str) -> list[Span]:
+    caller = Span(source, CLIENT)
+    out_in = proxied(Span(source, SERVER, caller), "outbound")
+    out = proxied(Span(source, CLIENT, out_in, attributes={"peer.service": destination}), "outbound")
+    taken = proxied(Span(destination, SERVER, out), "inbound")
+    local = proxied(Span(destination, CLIENT, taken, attributes={"peer.service": destination}), "inbound")
+    return [caller, out_in, out, taken, local, Span(destination, SERVER, local)]
+
+
+def _insert(engine: Engine, spans: list[Span]) -> None:
+    engine.insert("traces", delimited(request(spans)), uuid4().hex)
+
+
+def _age(engine: Engine) -> None:
+    """Let the patience with lone halves run out."""
+    columns = [row["name"] for row in engine.query("SELECT name FROM system.columns WHERE table = 'half_edges'", {})]
+    engine.command("CREATE TABLE aged AS half_edges")
+    selected = ", ".join("arrived - INTERVAL 30 SECOND" if name == "arrived" else name for name in columns)
+    engine.command(f"INSERT INTO aged SELECT {selected} FROM half_edges")
+    engine.command("EXCHANGE TABLES aged AND half_edges")
+    engine.command("DROP TABLE aged")
+
+
+def _edges(engine: Engine) -> list[dict[str, Any]]:
+    settle(engine, since=time.time())
+    return engine.query(
+        """SELECT source, destination, sum(edges.calls) AS calls, sum(edges.errors) AS errors, sum(edges.retries) AS retries,
+                  sum(edges.paired) AS paired
+           FROM (SELECT * FROM edges_1m FINAL WHERE calls > 0) AS edges GROUP BY source, destination ORDER BY source, destination""",
+        {},
+    )
+
+
+def _edge(source: str, destination: str, *, calls: int, paired: int, errors: int = 0, retries: int = 0) -> dict[str, Any]:
+    return {"source": source, "destination": destination, "calls": calls, "errors": errors, "retries": retries, "paired": paired}
