@@ -1,1 +1,1 @@
-"""Pictures of the mesh; asks the query API over HTTP only."""
+"""Pictures of the mesh: a Dash app that asks the query API over HTTP only."""

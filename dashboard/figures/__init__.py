@@ -1,0 +1,1 @@
+"""Figures: pure functions from answers to pictures."""

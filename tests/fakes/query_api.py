@@ -1,0 +1,475 @@
+"""A query API that makes up a small fintech mesh: what the dashboard shows when nothing real runs.
+
+The numbers move with the clock. ``Mood`` changes what is answered: nothing, errors, hostile names.
+"""
+
+import hashlib
+import math
+import random
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+SERVICES: dict[str, tuple[list[str], float, float, float]] = {
+    # versions, rate, error rate, p50
+    "gateway": (["v1"], 84.0, 0.011, 22.0),
+    "accounts": (["v3"], 51.0, 0.0006, 6.1),
+    "payments": (["v1", "v2"], 29.0, 0.021, 17.5),
+    "fraud": (["v1"], 28.4, 0.0, 4.4),
+    "ledger": (["v1"], 41.0, 0.082, 9.3),
+    "notifications": (["v1"], 12.0, 0.0, 2.2),
+}
+EDGES = [
+    ("external", "gateway", 84.0, 0.011, 22.0),
+    ("gateway", "accounts", 51.0, 0.0006, 6.4),
+    ("gateway", "payments", 29.0, 0.021, 18.1),
+    ("payments", "fraud", 28.4, 0.0, 4.9),
+    ("payments", "ledger", 27.0, 0.094, 9.9),
+    ("payments", "notifications", 12.0, 0.0, 2.6),
+    ("accounts", "ledger", 14.0, 0.031, 8.8),
+    ("ledger", "postgres", 40.2, 0.0, 1.4),
+]
+
+
+@dataclass
+class Mood:
+    """What the API is like at the moment; tests change it."""
+
+    empty: bool = False
+    broken: bool = False
+    hostile: bool = False
+
+
+class Problem(Exception):
+    def __init__(self, status: int, title: str, detail: str, code: str) -> None:
+        super().__init__(detail)
+        self.status, self.body = status, {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+
+
+def rfc(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+)([smhd])", text)
+    if not found:
+        raise Problem(400, "Invalid time", f"{text!r} is not a duration such as 15m", "invalid_time")
+    return int(found[1]) * UNITS[found[2]]
+
+
+def window(start: str) -> tuple[float, float]:
+    now = time.time()
+    return now - seconds(start.removeprefix("now-")), now
+
+
+def wobble(key: str, moment: float, size: float = 0.12) -> float:
+    phase = int(hashlib.sha1(key.encode()).hexdigest()[:4], 16) / 65536 * math.tau
+    return 1 + size * math.sin(moment / 97 + phase) + size / 2 * math.sin(moment / 13 + 2 * phase)
+
+
+def times(p50: float, moment: float, key: str) -> dict[str, float]:
+    now = p50 * wobble(key + "l", moment, 0.1)
+    return {
+        "p50_ms": round(now, 2),
+        "p95_ms": round(now * 2.9, 2),
+        "p99_ms": round(now * 5.2 * wobble(key + "t", moment, 0.2), 2),
+    }
+
+
+def outage(moment: float) -> str:
+    """The ledger's circuit as payments sees it: of every six minutes, one open and half a minute half-open."""
+    phase = moment % 360
+    return "open" if 200 <= phase < 262 else "half_open" if 262 <= phase < 290 else "closed"
+
+
+class FakeQueryApi:
+    def __init__(self, mood: Mood | None = None) -> None:
+        self.mood = mood or Mood()
+        self.app = FastAPI()
+        self.app.add_exception_handler(Problem, self._problem)
+        for path in ("services", "topology", "traces", "mesh-events", "circuit-breakers", "alerts"):
+            self.app.add_api_route(f"/api/v1/{path}", getattr(self, path.replace("-", "_")))
+        self.app.add_api_route("/api/v1/services/{name:path}/golden-signals", self.golden_signals)
+        self.app.add_api_route("/api/v1/traces/{trace_id}", self.trace)
+
+    async def _problem(self, _request: Request, problem: Exception) -> JSONResponse:
+        assert isinstance(problem, Problem)
+        return JSONResponse(problem.body, problem.status, media_type="application/problem+json")
+
+    def _begin(self, start: str = "now-15m") -> tuple[float, float, dict[str, Any]]:
+        if self.mood.broken:
+            raise Problem(
+                503, "The store is not available", "The telemetry store did not answer; it may be starting.", "store_unavailable"
+            )
+        since, now = window(start)
+        return since, now, {"start": rfc(since), "end": rfc(now)}
+
+    def _names(self) -> dict[str, tuple[list[str], float, float, float]]:
+        if self.mood.empty:
+            return {}
+        return SERVICES | ({HOSTILE: (["<b>v1</b>"], 3.0, 0.2, 5.0)} if self.mood.hostile else {})
+
+    def _row(self, name: str, now: float) -> dict[str, Any]:
+        versions, rate, errors, p50 = self._names()[name]
+        return {
+            "versions": versions,
+            "rate": round(rate * wobble(name, now), 2),
+            "error_rate": errors * wobble(name + "e", now, 0.3),
+            **times(p50, now, name),
+        }
+
+    async def services(self, start: str = "now-15m") -> dict[str, Any]:
+        _, now, body = self._begin(start)
+        rows = [{"name": name, **self._row(name, now), "last_seen": rfc(now - 2)} for name in self._names()]
+        return body | {"services": rows}
+
+    async def topology(self, start: str = "now-15m") -> dict[str, Any]:
+        _, now, body = self._begin(start)
+        if self.mood.empty:
+            return body | {"nodes": [], "edges": []}
+        nodes = [{"id": name, "kind": "service", **self._row(name, now)} for name in self._names()]
+        unknown = {"versions": [], "rate": 84.0, "error_rate": 0.0, "p50_ms": None, "p95_ms": None, "p99_ms": None}
+        nodes += [{"id": "external", "kind": "external", **unknown}, {"id": "postgres", "kind": "peer", **unknown}]
+        known = EDGES + ([("gateway", HOSTILE, 3.0, 0.2, 5.0)] if self.mood.hostile else [])
+        edges = []
+        for source, destination, rate, errors, p50 in known:
+            key = source + destination
+            moving = rate * wobble(key, now)
+            calls = int(moving * seconds(start.removeprefix("now-")))
+            state = (
+                outage(now) if (source, destination) == ("payments", "ledger") else "closed" if source != "external" else "none"
+            )
+            ratio = min(1.0, errors * wobble(key + "e", now, 0.3) * (4 if state == "open" else 1))
+            edges.append(
+                {
+                    "source": source,
+                    "destination": destination,
+                    "calls": calls,
+                    "errors": int(calls * ratio),
+                    "rate": round(moving, 2),
+                }
+                | {"error_rate": ratio, "retries": int(calls * ratio * 0.7), "paired": calls, "breaker_state": state}
+                | times(p50, now, key)
+            )
+        return body | {"nodes": nodes, "edges": edges}
+
+    async def golden_signals(self, name: str, start: str = "now-15m", step: str = "10s", by: str = "") -> dict[str, Any]:
+        since, now, body = self._begin(start)
+        if name not in self._names():
+            raise Problem(404, "No such service", f"No telemetry of a service named {name!r} in this time range.", "not_found")
+        versions, rate, errors, p50 = self._names()[name]
+        groups: list[tuple[str, float, float, float]] = [("", 1.0, 1.0, 1.0)]
+        if by == "version":
+            groups = [
+                (v, (0.82, 0.18)[i] if len(versions) > 1 else 1.0, (0.7, 2.3)[i], (1.0, 1.46)[i]) for i, v in enumerate(versions)
+            ]
+        if by == "route":
+            groups = [(f"/{name}", 0.7, 0.9, 1.1), ("/health", 0.2, 0.0, 0.2), (f"/{name}/search", 0.1, 2.0, 2.4)]
+        length = seconds(step)
+        series = []
+        for group, share, worse, slower in groups:
+            points = []
+            moment = since // length * length
+            while moment < now:
+                key = name + group
+                r = rate * share * wobble(key, moment, 0.2)
+                e = (
+                    errors
+                    * worse
+                    * max(0.0, wobble(key + "e", moment, 0.7))
+                    * (5 if outage(moment) == "open" and errors > 0.02 else 1)
+                )
+                found = times(p50 * slower, moment, key)
+                points.append(
+                    {"t": rfc(moment), "rate": round(r, 3), "error_rate": min(1, e), **found}
+                    | {"in_flight": round(r * found["p50_ms"] / 600, 3)}
+                )
+                moment += length
+            mean = sum(p["rate"] for p in points) / len(points)
+            calls = int(mean * (now - since))
+            ratio = sum(p["error_rate"] for p in points) / len(points)
+            total = {
+                "calls": calls,
+                "errors": int(calls * ratio),
+                "rate": mean,
+                "error_rate": ratio,
+                **times(p50 * slower, now, name + group),
+            }
+            series.append({"group": group, "points": points, "total": total})
+        return body | {"service": name, "step_s": length, "series": series}
+
+    async def traces(
+        self, start: str = "now-15m", service: str = "", error: bool = False, min_duration: str = "0ms", limit: int = 50
+    ) -> dict[str, Any]:
+        since, now, body = self._begin(start)
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)", min_duration)
+        if not found:
+            raise Problem(
+                400, "Invalid parameter", f"min_duration {min_duration!r} is not a duration such as 250ms", "invalid_parameter"
+            )
+        least = float(found[1]) * (1000 if found[2] == "s" else 1)
+        rows = []
+        number = int(now / 3)
+        while not self.mood.empty and number * 3 > since and len(rows) < limit:
+            row = self._summary(number)
+            if (not service or service in row["services"]) and (not error or row["errors"]) and row["duration_ms"] >= least:
+                rows.append(row)
+            number -= 1
+        return body | {"traces": rows}
+
+    def _summary(self, number: int) -> dict[str, Any]:
+        spans = self._spans(number)
+        root = spans[0]
+        services = list(dict.fromkeys(s["service"] for s in spans))
+        name = HOSTILE if self.mood.hostile else root["name"]
+        return {
+            "trace_id": f"{number:032x}",
+            "start": root["start"],
+            "duration_ms": root["duration_ms"],
+            "root_service": root["service"],
+            "root_name": name,
+            "services": services,
+            "spans": len(spans),
+            "errors": sum(1 for s in spans if s["error"]),
+        }
+
+    async def trace(self, trace_id: str) -> dict[str, Any]:
+        self._begin()
+        if not re.fullmatch(r"[0-9a-f]{32}", trace_id):
+            raise Problem(400, "Invalid parameter", "A trace id is 32 hex digits.", "invalid_parameter")
+        number = int(trace_id, 16)
+        if number > time.time():
+            raise Problem(404, "No such trace", f"No spans of trace {trace_id} are stored.", "not_found")
+        spans = self._spans(number)
+        summary = self._summary(number)
+        return {k: summary[k] for k in ("trace_id", "start", "duration_ms", "services")} | {"spans": spans}
+
+    def _spans(self, number: int) -> list[dict[str, Any]]:
+        rng = random.Random(number)
+        begin = number * 3 + rng.random()
+        bad = rng.random() < 0.18
+        version = "v2" if rng.random() < 0.2 else "v1"
+        spans: list[dict[str, Any]] = []
+
+        def add(
+            parent: str | None, depth: int, who: str, hop: str, name: str, kind: str, at: float, took: float, **more: Any
+        ) -> str:
+            key = f"{rng.getrandbits(64):016x}"
+            failed = more.pop("error", False)
+            versions = {"payments": version, "accounts": "v3"}
+            attributes = {
+                "http.request.method": name.split()[0],
+                "http.route": name.split()[-1],
+                "http.response.status_code": 503 if failed else 200,
+                **({"component": "proxy", "mesh.direction": hop} if hop != "app" else {}),
+                **more,
+            }
+            spans.append(
+                {
+                    "span_id": key,
+                    "parent_id": parent,
+                    "service": who,
+                    "version": versions.get(who, "v1"),
+                    "node": f"{who}-vn",
+                    "hop": hop,
+                }
+                | {"name": name, "kind": kind, "start": rfc(begin + at / 1000), "offset_ms": at, "duration_ms": round(took, 3)}
+                | {"error": failed, "status_message": "no healthy upstream" if failed else "", "attributes": attributes}
+                | {"resource": {"service.name": who, "service.instance.id": f"{who}-7d9f"}, "events": [], "depth": depth}
+            )
+            return key
+
+        total = rng.uniform(9, 60) * (3 if bad else 1)
+        pay = rng.random() < 0.6
+        path = "/pay" if pay else "/accounts"
+        verb = "POST" if pay else "GET"
+        inbound = add(None, 0, "gateway", "inbound", f"{verb} {path}", "server", 0.0, total, error=bad and pay)
+        app = add(inbound, 1, "gateway", "app", f"{verb} {path}", "server", 0.4, total - 0.8, error=bad and pay)
+
+        def call(
+            parent: str, depth: int, caller: str, callee: str, name: str, at: float, took: float, *, fail: bool = False
+        ) -> str:
+            out = add(parent, depth, caller, "outbound", name, "client", at, took, error=fail, **{"peer.service": callee})
+            into = add(out, depth + 1, callee, "inbound", name, "server", at + 0.3, took - 0.5, error=fail)
+            return add(into, depth + 2, callee, "app", name, "server", at + 0.5, took - 0.9, error=fail)
+
+        if not pay:
+            acc = call(app, 2, "gateway", "accounts", "GET /accounts", 1.2, total * 0.8)
+            call(acc, 5, "accounts", "ledger", "GET /balance", 2.5, total * 0.5)
+            return spans
+        pays = call(app, 2, "gateway", "payments", "POST /pay", 1.5, total * 0.9, fail=bad)
+        call(pays, 5, "payments", "fraud", "POST /score", 3.0, total * 0.2)
+        at = 3.6 + total * 0.2
+        if bad:
+            for attempt in range(2):
+                more: dict[str, Any] = {"peer.service": "ledger", "error.type": "503", "response_flags": "URX"}
+                more |= {"http.request.resend_count": attempt} if attempt else {}
+                out = add(pays, 5, "payments", "outbound", "POST /entries", "client", at, total * 0.15, error=True, **more)
+                add(out, 6, "ledger", "inbound", "POST /entries", "server", at + 0.3, total * 0.15 - 0.6, error=True)
+                at += total * 0.2
+            refused: dict[str, Any] = {"peer.service": "ledger", "error.type": "no_healthy_upstream", "response_flags": "UH"}
+            add(pays, 5, "payments", "outbound", "POST /entries", "client", at, 0.02, error=True, **refused)
+        else:
+            book = call(pays, 5, "payments", "ledger", "POST /entries", at, total * 0.3)
+            add(book, 8, "ledger", "app", "INSERT entries", "client", at + 1.0, total * 0.2, **{"db.system": "postgresql"})
+            call(pays, 5, "payments", "notifications", "POST /notify", at + total * 0.32, total * 0.1)
+        return spans
+
+    async def mesh_events(
+        self, start: str = "now-15m", source: str = "", destination: str = "", type: str = "", action: str = "", limit: int = 200
+    ) -> dict[str, Any]:
+        since, now, body = self._begin(start)
+        events: list[dict[str, Any]] = []
+        cycle = since // 360 * 360
+        while cycle < now and not self.mood.empty:
+            for offset, kind, what, reason, numbers in (
+                (195, "outlier_detection", "ejected", "consecutive_5xx", {"failures": 5.0, "ejection_ms": 30000.0}),
+                (200, "circuit_breaker", "opened", "consecutive_5xx", {"failures": 5.0, "limit": 5.0}),
+                (214, "circuit_breaker", "overflow", "pending_overflow", {"limit": 64.0, "pending": 64.0}),
+                (262, "circuit_breaker", "half_opened", "cooldown_elapsed", {}),
+                (290, "circuit_breaker", "closed", "probe_succeeded", {}),
+                (291, "outlier_detection", "unejected", "cooldown_elapsed", {"ejection_ms": 96000.0}),
+                (40, "config", "accepted", "pushed", {"revision": cycle % 1000}),
+            ):
+                moment = cycle + offset
+                events.append(
+                    {
+                        "ts": rfc(moment),
+                        "mesh": "fintech",
+                        "source": "payments",
+                        "target": "ledger-v1",
+                        "instance": "payments-7d9f",
+                    }
+                    | {"destination": "" if kind == "config" else HOSTILE if self.mood.hostile else "ledger", "type": kind}
+                    | {"endpoint": "127.0.0.1:9303" if kind == "outlier_detection" else "", "action": what, "enforced": True}
+                    | {"reason": reason, "numbers": {f"mesh.event.{k}": v for k, v in numbers.items()}}
+                    | {
+                        "trace_id": f"{int(moment / 3):032x}" if what in ("opened", "ejected", "overflow") else None,
+                        "moment": moment,
+                    }
+                )
+            cycle += 360
+        fits = [
+            e
+            for e in sorted(events, key=lambda e: -float(e["moment"]))
+            if since <= e["moment"] <= now
+            and (not source or e["source"] == source)
+            and (not destination or e["destination"] == destination)
+            and (not type or e["type"] == type)
+            and (not action or e["action"] == action)
+        ]
+        return body | {"events": [{k: v for k, v in e.items() if k != "moment"} for e in fits[:limit]]}
+
+    async def circuit_breakers(self, start: str = "now-15m") -> dict[str, Any]:
+        since, now, body = self._begin(start)
+        if self.mood.empty:
+            return body | {"edges": []}
+        edges = []
+        for source, destination, *_ in EDGES[1:7]:
+            intervals: list[dict[str, Any]] = []
+            moment = since
+            while moment < now and (source, destination) == ("payments", "ledger"):
+                state = outage(moment)
+                if intervals and intervals[-1]["state"] == state:
+                    intervals[-1]["end"] = rfc(moment + 2)
+                else:
+                    intervals.append({"state": state, "start": rfc(moment), "end": rfc(moment + 2)})
+                moment += 2
+            if not intervals:
+                intervals = [{"state": "closed", "start": rfc(since), "end": rfc(now)}]
+            shown = HOSTILE if self.mood.hostile else destination
+            edges.append(
+                {
+                    "source": source,
+                    "destination": shown,
+                    "target": f"{destination}-v1",
+                    "state": intervals[-1]["state"],
+                    "intervals": intervals,
+                }
+            )
+        return body | {"edges": edges}
+
+    async def alerts(self) -> dict[str, Any]:
+        self._begin()
+        now = time.time()
+        if self.mood.empty:
+            return {"alerts": [], "deliveries": []}
+
+        def alert(
+            rule: str, state: str, labels: dict[str, str], value: float | None, threshold: float, age: float, text: str
+        ) -> dict[str, Any]:
+            return {
+                "rule": rule,
+                "fingerprint": hashlib.sha1((rule + str(labels)).encode()).hexdigest()[:16],
+                "state": state,
+                "labels": labels,
+                "annotations": {"summary": text},
+                "value": value,
+                "threshold": threshold,
+                "active_since": None if state == "inactive" else rfc(now - age),
+                "fired_at": rfc(now - age + 30) if state in ("firing", "resolved") else None,
+                "resolved_at": rfc(now - 60) if state == "resolved" else None,
+                "updated_at": rfc(now - 4),
+            }
+
+        ledger = HOSTILE if self.mood.hostile else "ledger"
+        alerts = [
+            alert(
+                "service_error_rate",
+                "firing",
+                {"service": ledger, "severity": "critical"},
+                0.082,
+                0.05,
+                700,
+                "More than 5 % of requests fail",
+            ),
+            alert(
+                "circuit_open",
+                "pending",
+                {"source": "payments", "destination": ledger},
+                1,
+                0,
+                20,
+                "A circuit has been open for a while",
+            ),
+            alert("latency_p99_ms", "resolved", {"service": "payments", "version": "v2"}, 131.0, 150.0, 2400, "p99 above 150 ms"),
+            alert("traffic_absent", "inactive", {"service": "gateway"}, 84.0, 1.0, 0, "No requests for five minutes"),
+        ]
+        hook = "https://hooks.example.com/mesh"
+        deliveries = [
+            {
+                "id": "msg_31",
+                "rule": "service_error_rate",
+                "status": "delivered",
+                "attempts": 1,
+                "webhook": hook,
+                "last_error": None,
+            }
+            | {"at": rfc(now - 665)},
+            {
+                "id": "msg_30",
+                "rule": "latency_p99_ms",
+                "status": "retrying",
+                "attempts": 3,
+                "webhook": hook,
+                "last_error": "HTTP 502",
+            }
+            | {"at": rfc(now - 58)},
+            {
+                "id": "msg_29",
+                "rule": "latency_p99_ms",
+                "status": "failed",
+                "attempts": 8,
+                "webhook": hook,
+                "last_error": "connect timeout",
+            }
+            | {"at": rfc(now - 2360)},
+        ]
+        return {"alerts": alerts, "deliveries": deliveries}
