@@ -23,7 +23,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def engine(store: Engine) -> Engine:
     """Return an embedded store with the schema and no rows."""
     tables = store.query(
-        "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND name != 'schema_migrations'",
+        """SELECT name FROM system.tables
+           WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND name != 'schema_migrations'""",
         {},
     )
     for table in tables:

@@ -4,16 +4,14 @@ import time
 from typing import Any
 from uuid import uuid4
 
+from core.wire import delimited
 from storage.telemetry.edges import settle
 from storage.telemetry.engine import Engine
-from tests.fakes.spans import CLIENT, SERVER, Span, delimited, proxied, request
-
-LONG_AGO = 30.0
+from tests.fakes.spans import CLIENT, SERVER, Span, proxied, request
 
 
 def test_two_sidecars_and_two_applications_make_one_edge(engine: Engine) -> None:
-    for _ in range(37):
-        _insert(engine, _through_sidecars("A", "B"))
+    _insert(engine, [span for _ in range(37) for span in _through_sidecars("A", "B")])
     assert _edges(engine) == [_edge("A", "B", calls=37, paired=37)]
 
 
@@ -104,9 +102,8 @@ def test_a_lone_caller_names_its_peer(engine: Engine) -> None:
 
 def test_versions_tell_a_canary_from_the_rest(engine: Engine) -> None:
     for version, calls in (("v1", 9), ("v2", 1)):
-        for _ in range(calls):
-            caller = Span("A", CLIENT, version="v7")
-            _insert(engine, [caller, Span("B", SERVER, caller, version=version)])
+        callers = [Span("A", CLIENT, version="v7") for _ in range(calls)]
+        _insert(engine, [*callers, *(Span("B", SERVER, caller, version=version) for caller in callers)])
     settle(engine, since=time.time())
     rows = engine.query(
         "SELECT source_version, destination_version, calls FROM edges_1m FINAL WHERE calls > 0 ORDER BY destination_version", {}
@@ -115,9 +112,8 @@ def test_versions_tell_a_canary_from_the_rest(engine: Engine) -> None:
 
 
 def test_the_latency_of_an_edge_is_the_callers(engine: Engine) -> None:
-    for milliseconds in range(1, 101):
-        caller = Span("A", CLIENT, milliseconds=milliseconds)
-        _insert(engine, [caller, Span("B", SERVER, caller, milliseconds=0.1)])
+    callers = [Span("A", CLIENT, milliseconds=milliseconds) for milliseconds in range(1, 101)]
+    _insert(engine, [*callers, *(Span("B", SERVER, caller, milliseconds=0.1) for caller in callers)])
     settle(engine, since=time.time())
     (row,) = engine.query(
         "SELECT quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(latency) AS ns FROM (SELECT latency FROM edges_1m FINAL WHERE calls > 0)",
@@ -137,7 +133,7 @@ def _through_sidecars(source: str, destination: str) -> list[Span]:
 
 
 def _insert(engine: Engine, spans: list[Span]) -> None:
-    engine.insert("traces", delimited(request(spans)), uuid4().hex)
+    engine.insert("traces", delimited([request(spans)]), uuid4().hex)
 
 
 def _age(engine: Engine) -> None:
@@ -155,7 +151,8 @@ def _edges(engine: Engine) -> list[dict[str, Any]]:
     return engine.query(
         """SELECT source, destination, sum(edges.calls) AS calls, sum(edges.errors) AS errors, sum(edges.retries) AS retries,
                   sum(edges.paired) AS paired
-           FROM (SELECT * FROM edges_1m FINAL WHERE calls > 0) AS edges GROUP BY source, destination ORDER BY source, destination""",
+           FROM (SELECT * FROM edges_1m FINAL WHERE calls > 0) AS edges
+           GROUP BY source, destination ORDER BY source, destination""",
         {},
     )
 

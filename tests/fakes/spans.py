@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from google.protobuf.internal.encoder import _VarintBytes  # type: ignore[attr-defined]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
@@ -52,11 +51,6 @@ def request(spans: Iterable[Span]) -> bytes:
         resource_spans.resource.attributes.extend([_attribute("service.name", service), _attribute("service.version", version)])
         resource_spans.scope_spans.add().spans.extend(_otlp(span) for span in group)
     return message.SerializeToString()
-
-
-def delimited(*requests: bytes) -> bytes:
-    """Return the block that an insert takes: each request after its length."""
-    return b"".join(_VarintBytes(len(body)) + body for body in requests)
 
 
 def _otlp(span: Span) -> OtlpSpan:

@@ -1,0 +1,172 @@
+"""The bus without Kafka: groups requests, commits each group as one block, then answers."""
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from uuid import uuid4
+
+from collector.admission import Busy, Limits, Malformed
+from collector.counts import Counts
+from collector.journal import Block, Journal
+from core.clock import Clock
+from core.faults import Fault
+from core.wire import delimited
+from storage.telemetry.engine import BadBlock, Engine, Signal
+
+log = logging.getLogger(__name__)
+
+GROUP_S = 0.15
+"""How long the first request of a group waits for company: planning an insert costs more than a thousand spans do."""
+
+BLOCK_BYTES = 8 * 1024 * 1024
+REMEMBERED = 10_000
+
+
+@dataclass(slots=True)
+class _Waiting:
+    request: bytes
+    digest: bytes
+    stored: asyncio.Future[None]
+
+
+class LocalBus:
+    """Commits groups of one signal's requests to the store, one block at a time, each exactly once.
+
+    A block is in the journal before it goes to the store and is never re-cut: after a crash, or while the store refuses,
+    the same block is sent again with the same token.
+    """
+
+    def __init__(self, signal: Signal, engine: Engine, directory: Path, clock: Clock, limits: Limits, counts: Counts) -> None:
+        self._signal, self._engine, self._clock, self._limits, self._counts = signal, engine, clock, limits, counts
+        self._journal = Journal(directory, signal)
+        self._waiting: deque[_Waiting] = deque()
+        self._bytes = 0
+        self._recent: OrderedDict[bytes, asyncio.Future[None] | None] = OrderedDict()
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self._committer: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<LocalBus {self._signal} waiting={len(self._waiting)} bytes={self._bytes} remembered={len(self._recent)}>"
+
+    async def start(self) -> None:
+        """Send the block in doubt again, if a crash left one, then take requests."""
+        if block := self._journal.read():
+            await self._commit(block)
+            self._recent.update(dict.fromkeys(block.digests))
+        self._committer = asyncio.create_task(self._run(), name=f"commit {self._signal}")
+
+    async def publish(self, request: bytes) -> None:
+        """Take one request; on return it is committed (see Bus.publish)."""
+        digest = blake2b(request, digest_size=16).digest()
+        if digest in self._recent:
+            self._counts.repeated_requests[self._signal] += 1
+            if (earlier := self._recent[digest]) is not None:
+                await asyncio.shield(earlier)
+            return
+        if self._closing or self._bytes + len(request) > self._limits.in_flight_bytes:
+            raise Busy(f"{self._bytes} bytes of {self._signal} wait for the store; send the same again in a few seconds")
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._recent[digest] = stored
+        self._waiting.append(_Waiting(request, digest, stored))
+        self._bytes += len(request)
+        self._arrived.set()
+        await asyncio.shield(stored)
+
+    async def close(self) -> None:
+        """Commit what waits, then stop."""
+        self._closing = True
+        self._arrived.set()
+        if self._committer:
+            await self._committer
+
+    async def _run(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            if not self._closing:
+                await self._clock.sleep(GROUP_S)
+            while group := self._take():
+                await self._store(group)
+            if self._closing and not self._waiting:
+                return
+
+    def _take(self) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        size = 0
+        while self._waiting and (not group or size + len(self._waiting[0].request) <= BLOCK_BYTES):
+            waiting = self._waiting.popleft()
+            size += len(waiting.request)
+            group.append(waiting)
+        return group
+
+    async def _store(self, group: list[_Waiting]) -> None:
+        block = Block(self._signal, uuid4().hex, [each.digest for each in group], [each.request for each in group])
+        await asyncio.to_thread(self._journal.write, block)
+        refused = await self._commit(block)
+        for each in group:
+            self._bytes -= len(each.request)
+            if each.digest in refused:
+                self._recent.pop(each.digest, None)
+                each.stored.set_exception(Malformed(f"the store cannot read this request: {refused[each.digest]}"))
+                each.stored.exception()  # the one who sent it may be gone
+            else:
+                self._recent[each.digest] = None
+                each.stored.set_result(None)
+        while len(self._recent) > REMEMBERED and next(iter(self._recent.values())) is None:
+            self._recent.popitem(last=False)
+
+    async def _commit(self, block: Block) -> dict[bytes, str]:
+        """Commit the block and return what was refused of it, by digest; never gives up on a store that is away."""
+        try:
+            await self._insist(delimited(block.requests), block.token)
+        except BadBlock as bad:
+            if len(block.requests) == 1:
+                return {block.digests[0]: str(bad)}
+            # One bad request must not cost the good ones: each by itself, with a token that a replay finds again.
+            refused: dict[bytes, str] = {}
+            for number, (digest, request) in enumerate(zip(block.digests, block.requests, strict=True)):
+                refused |= await self._commit(Block(block.signal, f"{block.token}/{number}", [digest], [request]))
+            return refused
+        self._counts.committed_blocks[self._signal] += 1
+        return {}
+
+    async def _insist(self, body: bytes, token: str) -> None:
+        pause = 0.1
+        while True:
+            try:
+                return await asyncio.to_thread(self._engine.insert, self._signal, body, token)
+            except Fault as fault:
+                if not fault.retryable:
+                    raise
+                log.warning("the store refuses a block of %s; trying again in %.1f s: %s", self._signal, pause, fault)
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+
+class LocalBuses:
+    """The bus of an embedded Meshscope: one LocalBus for each signal, so that neither waits for the other."""
+
+    def __init__(self, engine: Engine, directory: Path, clock: Clock, limits: Limits, counts: Counts) -> None:
+        signals: tuple[Signal, ...] = ("traces", "logs")
+        self._buses = {signal: LocalBus(signal, engine, directory, clock, limits, counts) for signal in signals}
+
+    def __repr__(self) -> str:
+        return f"<LocalBuses {list(self._buses.values())}>"
+
+    async def start(self) -> None:
+        """Settle what a crash left in doubt, then take requests."""
+        for bus in self._buses.values():
+            await bus.start()
+
+    async def publish(self, signal: Signal, request: bytes) -> None:
+        """Take one request; on return it is committed (see Bus.publish)."""
+        await self._buses[signal].publish(request)
+
+    async def close(self) -> None:
+        """Commit what waits, then stop."""
+        for bus in self._buses.values():
+            await bus.close()

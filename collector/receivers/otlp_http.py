@@ -1,0 +1,120 @@
+"""OTLP over HTTP: protobuf, plain or gzip, as an ASGI application."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+
+from collector.admission import Busy, Malformed, TooLarge, inflate
+from collector.intake import Intake
+from core.faults import Fault
+from storage.telemetry.engine import Signal
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+PROTOBUF = b"application/x-protobuf"
+RETRY_AFTER_S = b"2"
+
+_PATHS: dict[str, Signal] = {"/v1/traces": "traces", "/v1/logs": "logs"}
+
+
+class _NotFound(Fault):
+    """No signal is received at this path."""
+
+    code = "unknown_path"
+
+
+class _WrongMethod(Fault):
+    """OTLP is sent by POST."""
+
+    code = "wrong_method"
+
+
+class _WrongType(Fault):
+    """The body comes in a form that is not received here."""
+
+    code = "wrong_type"
+
+
+# HTTP status and google.rpc code for each fault, as the OTLP specification names them.
+_ANSWERS: dict[type[Fault], tuple[int, int]] = {
+    _NotFound: (404, 5),
+    _WrongMethod: (405, 12),
+    _WrongType: (415, 3),
+    Malformed: (400, 3),
+    TooLarge: (413, 8),
+    Busy: (429, 8),
+}
+
+
+class OtlpHttp:
+    """Receives ``POST /v1/traces`` and ``/v1/logs``; answers when the request is durable."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI)."""
+        try:
+            await self._intake.take(*await self._request(scope, receive))
+        except Fault as fault:
+            await _refuse(send, fault)
+        else:
+            # An empty Export*ServiceResponse: everything was accepted.
+            await _answer(send, 200, b"")
+
+    async def _request(self, scope: Scope, receive: Receive) -> tuple[Signal, bytes]:
+        try:
+            return _signal_of(scope), await self._read(_headers(scope), receive)
+        except Fault as fault:
+            self._intake.refused(fault)
+            raise
+
+    async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        limit = self._intake.limits.body_bytes
+        encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+        if encoding not in (b"identity", b"gzip"):
+            raise _WrongType(f"Content-Encoding {encoding.decode('latin-1')!r} is not known here; use gzip or none")
+        length = headers.get(b"content-length", b"0")
+        body = bytearray()
+        more = True
+        while more and len(body) <= limit and not (length.isdigit() and int(length) > limit):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Malformed("the connection closed before the body was whole")
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        if more or len(body) > limit:
+            raise TooLarge(f"the body has more than {limit} bytes; send fewer spans in one request")
+        return inflate(bytes(body), limit=limit) if encoding == b"gzip" else bytes(body)
+
+
+def _headers(scope: Scope) -> dict[bytes, bytes]:
+    return dict(scope["headers"])
+
+
+def _signal_of(scope: Scope) -> Signal:
+    signal = _PATHS.get(scope["path"])
+    if signal is None:
+        raise _NotFound(f"nothing is received at {scope['path']}; traces go to /v1/traces and logs to /v1/logs")
+    if scope["method"] != "POST":
+        raise _WrongMethod(f"{scope['method']} is not how OTLP is sent; use POST")
+    content_type = _headers(scope).get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if content_type != PROTOBUF:
+        raise _WrongType(f"Content-Type {content_type.decode('latin-1')!r} is not received here; use application/x-protobuf")
+    return signal
+
+
+async def _refuse(send: Send, fault: Fault) -> None:
+    status, code = _ANSWERS.get(type(fault), (503, 14) if fault.retryable else (500, 13))
+    await _answer(send, status, Status(code=code, message=str(fault)).SerializeToString(), retry=fault.retryable)
+
+
+async def _answer(send: Send, status: int, body: bytes, *, retry: bool = False) -> None:
+    headers = [(b"content-type", PROTOBUF), (b"content-length", str(len(body)).encode())]
+    if retry:
+        headers.append((b"retry-after", RETRY_AFTER_S))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

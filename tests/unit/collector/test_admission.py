@@ -1,0 +1,70 @@
+import gzip
+import zlib
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.admission import Limits, Malformed, TooLarge, check, inflate
+from tests.fakes.spans import SERVER, Span, request
+
+LIMITS = Limits(body_bytes=100_000, items_per_request=50)
+
+
+def test_spans_are_counted() -> None:
+    assert check("traces", request(Span(f"s{n % 3}", SERVER) for n in range(50)), LIMITS) == 50
+
+
+def test_too_many_spans_are_refused_before_they_are_parsed() -> None:
+    with pytest.raises(TooLarge, match="51 items, the limit is 50"):
+        check("traces", request(Span("s", SERVER) for _ in range(51)), LIMITS)
+
+
+def test_empty_spans_count_too() -> None:
+    scope = b"\x12\x00" * 1000
+    group = b"\x12" + b"\xd0\x0f" + scope
+    with pytest.raises(TooLarge, match="1000 items"):
+        check("traces", b"\x0a" + b"\xd3\x0f" + group, LIMITS)
+
+
+def test_a_large_body_is_refused() -> None:
+    with pytest.raises(TooLarge, match="100001 bytes, the limit is 100000"):
+        check("traces", bytes(100_001), LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"\xff\xff\xff", "ExportTraceServiceRequest"),
+        (b'{"resourceSpans": []}', "looks like JSON"),
+        (gzip.compress(b"x"), "Content-Encoding: gzip"),
+    ],
+)
+def test_what_is_malformed_is_named(body: bytes, says: str) -> None:
+    with pytest.raises(Malformed, match=says):
+        check("traces", body, LIMITS)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_get_a_count_or_a_clear_fault(body: bytes) -> None:
+    with suppress(Malformed, TooLarge):
+        assert check("traces", body, LIMITS) >= 0
+
+
+@given(st.binary(max_size=1000), st.binary(max_size=1000))
+def test_gzip_of_several_members_inflates(first: bytes, second: bytes) -> None:
+    assert inflate(gzip.compress(first) + gzip.compress(second), limit=2000) == first + second
+
+
+def test_a_bomb_is_refused_without_inflating_it_whole() -> None:
+    bomb = zlib.compressobj(wbits=31)
+    packed = b"".join(bomb.compress(bytes(1_000_000)) for _ in range(50)) + bomb.flush()
+    with pytest.raises(TooLarge, match="more than 1000 bytes"):
+        inflate(packed, limit=1000)
+
+
+@pytest.mark.parametrize("broken", [b"not gzip", gzip.compress(b"cut short" * 100)[:-9]])
+def test_broken_gzip_is_malformed(broken: bytes) -> None:
+    with pytest.raises(Malformed, match="gzip"):
+        inflate(broken, limit=1000)

@@ -1,0 +1,112 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from collector.admission import Busy, Limits, Malformed
+from collector.bus_local import LocalBus
+from collector.counts import Counts
+from collector.journal import Block, Journal
+from core.clock import SystemClock
+from core.wire import delimited
+from tests.fakes.engine import RememberingEngine
+
+
+async def _bus(engine: RememberingEngine, directory: Path, **limits: int) -> LocalBus:
+    bus = LocalBus("traces", engine, directory, SystemClock(), Limits(**limits), Counts())
+    await bus.start()
+    return bus
+
+
+async def test_requests_that_come_together_are_one_block(tmp_path: Path) -> None:
+    engine = RememberingEngine()
+    bus = await _bus(engine, tmp_path)
+    await asyncio.gather(*(bus.publish(b"request %d" % n) for n in range(20)))
+    assert list(engine.blocks.values()) == [delimited([b"request %d" % n for n in range(20)])]
+    await bus.close()
+
+
+async def test_nobody_is_answered_before_the_block_is_stored(tmp_path: Path) -> None:
+    engine = RememberingEngine()
+    engine.open.clear()
+    bus = await _bus(engine, tmp_path)
+    publishing = asyncio.create_task(bus.publish(b"request"))
+    await asyncio.sleep(0.4)
+    assert not publishing.done()
+    engine.open.set()
+    await publishing
+    assert engine.blocks
+    await bus.close()
+
+
+async def test_the_same_bytes_again_are_stored_once(tmp_path: Path) -> None:
+    engine = RememberingEngine()
+    bus = await _bus(engine, tmp_path)
+    await asyncio.gather(bus.publish(b"same"), bus.publish(b"same"))
+    await bus.publish(b"same")
+    assert list(engine.blocks.values()) == [delimited([b"same"])]
+    await bus.close()
+
+
+async def test_a_store_that_is_away_gets_the_same_block_again(tmp_path: Path) -> None:
+    engine = RememberingEngine()
+    engine.away = 2
+    bus = await _bus(engine, tmp_path)
+    await bus.publish(b"request")
+    assert len(engine.attempts) == 3
+    assert len(set(engine.attempts)) == 1
+    await bus.close()
+
+
+async def test_after_a_crash_the_block_in_doubt_is_sent_again_with_its_token(tmp_path: Path) -> None:
+    Journal(tmp_path, "traces").write(Block("traces", "token-7", [b"d" * 16], [b"in doubt"]))
+    engine = RememberingEngine()
+    bus = await _bus(engine, tmp_path)
+    assert engine.blocks == {"token-7": delimited([b"in doubt"])}
+    await bus.close()
+
+
+async def test_after_a_crash_the_clients_second_try_is_known(tmp_path: Path) -> None:
+    before = RememberingEngine()
+    bus = await _bus(before, tmp_path)
+    await bus.publish(b"answered or not, who knows")
+    await bus.close()
+    after = RememberingEngine()
+    bus = await _bus(after, tmp_path)
+    await bus.publish(b"answered or not, who knows")
+    assert after.blocks == before.blocks  # the replayed block, with its old token, and nothing new
+    await bus.close()
+
+
+async def test_one_bad_request_does_not_cost_the_good_ones(tmp_path: Path) -> None:
+    engine = RememberingEngine(poison=b"bad")
+    bus = await _bus(engine, tmp_path)
+    answers = await asyncio.gather(*(bus.publish(each) for each in (b"good", b"bad", b"fine")), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [type(None), Malformed, type(None)]
+    assert sorted(engine.blocks.values()) == sorted([delimited([b"good"]), delimited([b"fine"])])
+    await bus.close()
+
+
+async def test_more_than_memory_allows_is_refused_and_may_come_again(tmp_path: Path) -> None:
+    engine = RememberingEngine()
+    engine.open.clear()
+    bus = await _bus(engine, tmp_path, in_flight_bytes=10)
+    first = asyncio.create_task(bus.publish(b"12345678"))
+    await asyncio.sleep(0)
+    with pytest.raises(Busy, match="8 bytes of traces wait"):
+        await bus.publish(b"abc")
+    engine.open.set()
+    await first
+    await bus.publish(b"abc")
+    assert len(engine.blocks) == 2
+    await bus.close()
+
+
+async def test_closing_stores_what_waits(tmp_path: Path) -> None:
+    engine = RememberingEngine()
+    bus = await _bus(engine, tmp_path)
+    publishing = asyncio.create_task(bus.publish(b"late"))
+    await asyncio.sleep(0)
+    await bus.close()
+    await publishing
+    assert list(engine.blocks.values()) == [delimited([b"late"])]
