@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from alerting.annotations import Annotator, Reading
@@ -34,8 +35,9 @@ def _seconds(value: object) -> float:
 def _web_address(value: SecretStr) -> SecretStr:
     try:
         parts = urlsplit(value.get_secret_value())
+        httpx.URL(value.get_secret_value())  # who sends to it must be able to read it as well
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+    except (ValueError, httpx.InvalidURL):
         usable = False
     if not usable:
         raise ValueError("expected an http:// or https:// URL with a host")

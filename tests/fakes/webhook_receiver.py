@@ -22,6 +22,7 @@ class Receiver:
     answer_headers: dict[str, str] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
     let_go: threading.Event = field(default_factory=threading.Event)
+    arrived: int = 0
     hold: bool = False  # keep requests waiting until ``let_go``
 
     @property
@@ -39,6 +40,7 @@ def receiving(statuses: Sequence[int] = (), *, port: int = 0) -> Iterator[Receiv
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            receiver.arrived += 1
             if receiver.hold:
                 receiver.let_go.wait(10)
             status = receiver.statuses.pop(0) if receiver.statuses else 200

@@ -1,3 +1,5 @@
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -138,6 +140,9 @@ async def test_a_database_that_cannot_be_opened_is_a_retryable_fault(tmp_path: P
     with pytest.raises(StateUnavailable, match="unable to open database file"):
         await AlertStore(engine).alerts()
     await engine.dispose()
+    for thread in threading.enumerate():  # aiosqlite does not wait for the thread of a connection that never was
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, 5)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "nosuchdb://user:hunter2@host/name"])

@@ -109,7 +109,15 @@ def test_every_problem_is_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://h/T0P-s3cret", "T0P-s3cret", "https:///T0P-s3cret", "http://[T0P-s3cret", "http://h:99999/T0P-s3cret"]
+    "url",
+    [
+        "ftp://h/T0P-s3cret",
+        "T0P-s3cret",
+        "https:///T0P-s3cret",
+        "http://[T0P-s3cret",
+        "http://h:99999/T0P-s3cret",
+        r"http://h/\u0001T0P-s3cret",
+    ],
 )
 def test_a_bad_webhook_url_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(RuleFileInvalid, match="expected an http:// or https:// URL with a host") as caught:
