@@ -1,7 +1,7 @@
 -- The spans of one trace, by start. What has a column of its own is put back under its semantic convention.
 SELECT
-    lower(hex(s.span_id)) AS span_id,
-    if(s.parent_id = 0, NULL, lower(hex(s.parent_id))) AS parent_id,
+    leftPad(lower(hex(s.span_id)), 16, '0') AS span_id,
+    if(s.parent_id = 0, NULL, leftPad(lower(hex(s.parent_id)), 16, '0')) AS parent_id,
     s.service AS service,
     s.version AS version,
     s.node AS node,

@@ -1,0 +1,110 @@
+"""GET /services/{name}/golden-signals: rate, errors, latency and saturation of one service over time."""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query
+
+from core.clock import Clock
+from query_api.coverage import Coverage, cover
+from query_api.faults import NotFound
+from query_api.parameters import Answer, Asked, Instant, ServiceName, Windowed, upto
+from query_api.questions import Questions, Row
+from query_api.times import Window, moment, step_s
+
+GRAIN_S = 10
+MAX_POINTS = 1000
+MAX_GROUPS = 20
+
+
+class Point(Answer):
+    """One step; ``in_flight`` is the mean number of requests at work at once."""
+
+    t: Instant
+    rate: float
+    error_rate: float
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    in_flight: float
+
+
+class Total(Answer):
+    """The whole window."""
+
+    calls: int
+    errors: int
+    rate: float
+    error_rate: float
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+class Series(Answer):
+    """One group: a version, a route, or everything ("")."""
+
+    group: str
+    points: list[Point]
+    total: Total
+
+
+class GoldenSignals(Windowed):
+    """A point per step for the part of the window that has data; ``step_s`` may be wider than asked for.
+
+    ``truncated``: there are more groups; these are the busiest.
+    """
+
+    service: str
+    step_s: int
+    series: list[Series]
+    truncated: bool
+
+
+NOTHING = Total(calls=0, errors=0, rate=0, error_rate=0, p50_ms=None, p95_ms=None, p99_ms=None)
+
+
+def points(rows: Iterable[Row], covered: Coverage, step: int) -> list[Point]:
+    """Return a point for each step that overlaps the covered part; a step without a row had no requests."""
+    known = {row["t_s"]: row for row in rows}
+    quiet = {"rate": 0, "error_rate": 0, "p50_ms": None, "p95_ms": None, "p99_ms": None, "in_flight": 0}
+    first = int(covered.since) // step * step
+    steps = range(first, -(-int(covered.until * 1000) // 1000), step) if covered.until > covered.since else range(0)
+    return [Point.model_validate({**known.get(t, quiet), "t": moment(t * 1_000_000_000)}) for t in steps]
+
+
+def router(ask: Questions, asked: Asked, clock: Clock) -> APIRouter:
+    """Return the routes of this resource."""
+    routes = APIRouter()
+
+    @routes.get("/services/{name:path}/golden-signals")
+    async def golden_signals(
+        name: ServiceName,
+        window: Annotated[Window, Depends(asked.window)],
+        step: Annotated[str, Query(max_length=64, description="The length of a step, a multiple of 10s.")] = "10s",
+        by: Annotated[Literal["", "version", "route"], Query(description="One series for each version or route.")] = "",
+    ) -> GoldenSignals:
+        """Show one service's golden signals over time."""
+        length = step_s(step, window, grain=GRAIN_S, most=MAX_POINTS)
+        covered = cover(window, grain=GRAIN_S, first_ns=await ask.first_ns(), now=clock.now())
+        which = {"service": name, "from_s": covered.from_s, "to_s": covered.to_s, "by": by}
+        rows = await ask.ask("golden_signals_totals", **which, seconds=covered.seconds, limit=MAX_GROUPS + 1)
+        if not rows and not (await ask.one("service_known", service=name))["known"]:
+            raise NotFound(f"Nothing was heard from a service named {name!r}.")
+        totals, truncated = upto(rows, MAX_GROUPS)
+        groups = [row["group"] for row in totals]
+        steps = (
+            await ask.ask("golden_signals_points", **which, groups=groups, step=length, since=covered.since, until=covered.until)
+            if groups
+            else []
+        )
+        series = [_series(row, [point for point in steps if point["group"] == row["group"]], covered, length) for row in totals]
+        if not series and not by:
+            series = [Series(group="", points=points([], covered, length), total=NOTHING)]
+        return GoldenSignals(service=name, start=window.start, end=window.end, step_s=length, series=series, truncated=truncated)
+
+    return routes
+
+
+def _series(total: Row, rows: list[Row], covered: Coverage, step: int) -> Series:
+    return Series(group=total["group"], points=points(rows, covered, step), total=Total.model_validate(total))

@@ -1,0 +1,143 @@
+"""GET /traces and GET /traces/{trace_id}: single requests, from end to end."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from query_api.faults import InvalidParameter, NotFound
+from query_api.parameters import PLAIN, Answer, Asked, Instant, Text, Windowed
+from query_api.questions import Questions, Row
+from query_api.times import Window, duration_ns
+from query_api.trace_tree import tree_order
+
+MAX_TRACES = 1000
+MAX_SPANS = 20_000
+_FOREVER_NS = 2**63 - 1
+Duration = Annotated[str, Query(max_length=64, pattern=PLAIN, description="Such as 250ms; units ns, us, ms, s, m, h, d.")]
+
+
+class TraceRow(Answer):
+    """One trace of a list; the root is unknown ("") as long as its span has not arrived."""
+
+    trace_id: str
+    start: Instant
+    duration_ms: float
+    root_service: str
+    root_name: str
+    services: list[str]
+    spans: int
+    errors: int
+
+
+class Traces(Windowed):
+    """Traces, newest first."""
+
+    traces: list[TraceRow]
+
+
+class SpanEvent(Answer):
+    """Something that happened within a span; ``offset_ms`` counts from the start of the trace."""
+
+    offset_ms: float
+    name: str
+    attributes: dict[str, str]
+
+
+class Span(Answer):
+    """One span; ``offset_ms`` counts from the start of the trace, ``depth`` from its root."""
+
+    span_id: str
+    parent_id: str | None
+    service: str
+    version: str
+    node: str
+    hop: str
+    name: str
+    kind: str
+    start: Instant
+    offset_ms: float
+    duration_ms: float
+    error: bool
+    status_message: str
+    attributes: dict[str, str]
+    resource: dict[str, str]
+    events: list[SpanEvent]
+    depth: int
+
+
+class Trace(Answer):
+    """A trace, its spans in tree order; ``truncated``: only its first 20,000."""
+
+    trace_id: str
+    start: Instant
+    duration_ms: float
+    services: list[str]
+    spans: list[Span]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a trace must be like; one span must fit service, version, route and error together."""
+
+    service: Text = ""
+    version: Text = ""
+    route: Text = ""
+    min_duration: Duration = ""
+    max_duration: Duration = ""
+    error: bool | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the filter as the question's parameters. Raises InvalidParameter."""
+        least = duration_ns(self.min_duration, "min_duration") if self.min_duration else 0
+        most = duration_ns(self.max_duration, "max_duration") if self.max_duration else _FOREVER_NS
+        if least > most:
+            raise InvalidParameter("min_duration must not be longer than max_duration.")
+        error = "" if self.error is None else str(self.error).lower()
+        wanted = {"service": self.service, "version": self.version, "route": self.route, "error": error}
+        return {**wanted, "min_ns": least, "max_ns": most}
+
+
+def router(ask: Questions, asked: Asked) -> APIRouter:
+    """Return the routes of this resource."""
+    routes = APIRouter()
+
+    @routes.get("/traces")
+    async def traces(
+        window: Annotated[Window, Depends(asked.window)],
+        wanted: Annotated[Filter, Depends(Filter)],
+        limit: Annotated[int, Query(ge=1, le=MAX_TRACES)] = 50,
+    ) -> Traces:
+        """List traces with a span that starts in the window, newest first; durations are those of whole traces."""
+        rows = await ask.ask("traces", start_ns=window.start_ns, end_ns=window.end_ns, limit=limit, **wanted.parameters())
+        found = [TraceRow.model_validate({**row, "start": row["started"]}) for row in rows]
+        return Traces(start=window.start, end=window.end, traces=found)
+
+    @routes.get("/traces/{trace_id}")
+    async def trace(
+        trace_id: Annotated[str, Path(pattern="^[0-9a-fA-F]{32}$", description="32 hex digits.")],
+    ) -> Trace:
+        """Show one trace with all its spans."""
+        trace_id = trace_id.lower()
+        bounds = await ask.ask("trace_bounds", trace_id=trace_id)
+        if not bounds:
+            raise NotFound(f"No spans of a trace {trace_id} are kept.")
+        (where,) = bounds
+        lies = {"start_ns": where["start_ns"], "end_ns": where["end_ns"], "services": where["services"]}
+        rows = await ask.ask("trace_spans", trace_id=trace_id, **lies, limit=MAX_SPANS + 1)
+        return Trace(
+            trace_id=trace_id,
+            start=where["started"],
+            duration_ms=(where["end_ns"] - where["start_ns"]) / 1e6,
+            services=where["services"],
+            spans=[_span(row, depth) for row, depth in tree_order(rows[:MAX_SPANS])],
+            truncated=len(rows) > MAX_SPANS,
+        )
+
+    return routes
+
+
+def _span(row: Row, depth: int) -> Span:
+    events = [{"offset_ms": offset, "name": name, "attributes": attributes} for offset, name, attributes in row["events"]]
+    return Span.model_validate({**row, "events": events, "depth": depth})
