@@ -1,11 +1,13 @@
 """Questions to the query API: the only module that talks to it."""
 
+from datetime import UTC, datetime
 from typing import ClassVar, TypeVar
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
+from core.clock import Clock
 from core.faults import Fault
 from dashboard.answers import Alerts, CircuitBreakers, GoldenSignals, MeshEvents, Services, Topology, Trace, Traces
 
@@ -37,8 +39,13 @@ class QueryApi:
     ``since`` is how far back the window reaches from now, such as ``15m``.
     """
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, clock: Clock) -> None:
         self._client = client
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """Return the time, for answers that do not tell theirs."""
+        return datetime.fromtimestamp(self._clock.now(), UTC)
 
     async def services(self, since: str) -> Services:
         """Return every service seen."""

@@ -7,9 +7,10 @@ import httpx
 from dash import Dash
 from fastapi import FastAPI
 
+from core.clock import Clock, SystemClock
 from dashboard import shell
 from dashboard.api import QueryApi
-from dashboard.pages import topology
+from dashboard.pages import alerts, breakers, service, topology, trace, traces
 
 HERE = Path(__file__).parent
 INDEX = """<!DOCTYPE html>
@@ -46,11 +47,16 @@ def pages() -> dict[str, shell.Page]:
     """Return every page by its path, in the order of the navigation."""
     every = [
         _page(topology, "graph"),
+        _page(service, "chart"),
+        _page(traces, "list"),
+        _page(trace, under=traces.PATH),
+        _page(breakers, "shield"),
+        _page(alerts, "bell"),
     ]
     return {page.path: page for page in every}
 
 
-def mount(server: FastAPI, api: httpx.AsyncClient) -> Dash:
+def mount(server: FastAPI, api: httpx.AsyncClient, *, clock: Clock | None = None) -> Dash:
     """Put the dashboard on ``server`` and return it.
 
     ``api`` has the query API as its base_url, including ``/api/v1``; its owner closes it. Call this last,
@@ -70,8 +76,9 @@ def mount(server: FastAPI, api: httpx.AsyncClient) -> Dash:
         add_log_handler=False,
     )
     known = pages()
+    questions = QueryApi(api, clock or SystemClock())
     app.layout = shell.frame(known)
     shell.register(app, known)
     for page in known.values():
-        page.register(app, QueryApi(api))
+        page.register(app, questions)
     return app

@@ -106,7 +106,7 @@
       setParam: function (value) {
         const name = window.dash_clientside.callback_context.triggered_id;
         const asked = name && name.split("--")[1];
-        if (asked) goWith({ [asked]: value });
+        if (asked) goWith({ [asked]: value === "__any__" ? "" : value });
       },
     },
   });

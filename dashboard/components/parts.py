@@ -17,7 +17,7 @@ def icon(name: str) -> Component:
 
 
 def tile(label: str, value: str, *, note: str = "", tone: str = "") -> Component:
-    """Return one big number with its name."""
+    """Return one big number with its name; a ``tone`` such as ``bad`` colours it, ``note-bad`` its note."""
     inner = [html.Div(label, className="tile-label"), html.Div(value, className="tile-value num")]
     return html.Div([*inner, html.Div(note, className="tile-note")], className=f"tile {tone}")
 
@@ -29,7 +29,11 @@ def tiles(children: Sequence[Component]) -> Component:
 
 def panel(title: str, children: Any, *, note: Any = "", actions: Any = None, classes: str = "") -> Component:
     """Return a titled surface."""
-    head = [html.H2(title), html.Div(note, className="panel-note"), html.Div(actions or [], className="panel-actions")]
+    head = [
+        html.H2(title),
+        html.Div(note, className="panel-note"),
+        html.Div([] if actions is None else actions, className="panel-actions"),
+    ]
     return html.Section(
         [html.Div(head, className="panel-head"), html.Div(children, className="panel-body")], className=f"panel {classes}"
     )
@@ -119,4 +123,4 @@ def skeleton_tiles(number: int) -> Component:
 def heading(title: Any, note: Any = "", actions: Any = None) -> Component:
     """Return the head of a page."""
     words = html.Div([html.H1(title), html.P(note, className="page-note")], className="page-words")
-    return html.Div([words, html.Div(actions or [], className="page-actions")], className="page-head")
+    return html.Div([words, html.Div([] if actions is None else actions, className="page-actions")], className="page-head")

@@ -49,9 +49,7 @@ def percent(ratio: float | None) -> str:
         return f"<0.01{NARROW}%"
     if 99.9 < value < 100:
         return f">99.9{NARROW}%"
-    if value < 1:
-        return f"{value:.2g}{NARROW}%"
-    return f"{value:.3g}{NARROW}%" if value < 100 else f"{value:.0f}{NARROW}%"
+    return f"{value:.2g}{NARROW}%" if value < 9.95 else f"{value:.0f}{NARROW}%"
 
 
 def duration(ms: float | None) -> str:

@@ -128,7 +128,7 @@ def tiles(topology: Topology) -> Any:
                 "Services",
                 str(len(services)),
                 note=f"{failing} failing" if failing else "none failing",
-                tone="bad" if failing else "",
+                tone="note-bad" if failing else "",
             ),
             parts.tile("Requests", units.rate(rate), note="entering the mesh"),
             parts.tile(

@@ -1,0 +1,146 @@
+"""The traces page: requests that fit a question, newest first."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from dash import Dash, Output, html, no_update
+
+from dashboard import links, live
+from dashboard.answers import TraceRow
+from dashboard.api import QueryApi
+from dashboard.components import fields, grids, parts, units
+
+PATH = "/traces"
+TITLE = "Traces"
+DURATIONS = (
+    ("", "Any duration"),
+    ("50ms", "≥ 50 ms"),
+    ("100ms", "≥ 100 ms"),
+    ("250ms", "≥ 250 ms"),
+    ("1s", "≥ 1 s"),
+    ("5s", "≥ 5 s"),
+)
+LIMITS = (("20", "20"), ("50", "50"), ("100", "100"), ("200", "200"), ("500", "500"))
+DEFAULT_LIMIT = "50"
+ANY = "__any__"
+COLUMNS: list[dict[str, Any]] = [
+    grids.column("started", "Started (UTC)", width=172, sort_by="start"),
+    grids.column("request", "Request", link="href", flex=3, minWidth=150),
+    grids.column("duration", "Duration", numeric=True, width=100, sort_by="duration_ms"),
+    grids.column("bar", "", bar=True, width=110, sortable=False),
+    grids.column("spans", "Spans", numeric=True, width=82),
+    grids.column("errors", "Errors", numeric=True, width=86, mark="bad"),
+    grids.column("services", "Services", flex=4, minWidth=150),
+    grids.column("trace_id", "Trace", link="href", width=104, short=8),
+]
+
+
+def layout(service: str = "", error: str = "", min_duration: str = "", limit: str = "", **_: str) -> Any:
+    """Return the page before its first answer."""
+    bar = html.Div(
+        [
+            fields.choice("traces", "service", "Service", [(ANY, "All services")], service or ANY, searchable=True, w=190),
+            fields.choice(
+                "traces", "min_duration", "Duration", [(v or ANY, t) for v, t in DURATIONS], min_duration or ANY, w=140
+            ),
+            fields.choice("traces", "limit", "Show at most", LIMITS, limit or DEFAULT_LIMIT, w=110),
+            fields.toggle("traces", "error", "Only with errors", error == "true"),
+            html.Div(id="traces-extra", className="chips"),
+        ],
+        className="fields filter-bar",
+    )
+    return html.Div(
+        [
+            parts.heading(TITLE, html.Span("Requests on their way through the mesh", id="traces-note")),
+            *live.slots("traces"),
+            bar,
+            html.Div(
+                [grids.grid("traces-grid", COLUMNS, row_id="trace_id"), html.Div(id="traces-empty")], className="panel grid-panel"
+            ),
+        ],
+        className="page page-traces",
+    )
+
+
+def register(app: Dash, api: QueryApi) -> None:
+    """Connect the page to the API."""
+
+    async def answer(params: dict[str, str]) -> Sequence[Any]:
+        since = links.since_of(params)
+        limit = params.get("limit") or DEFAULT_LIMIT
+        names = ("service", "version", "route", "min_duration", "max_duration", "error")
+        wanted = {name: params[name] for name in names if params.get(name)}
+        found = await api.traces(since, limit=limit, **wanted)
+        known = [row.name for row in (await api.services(since)).services]
+        service = params.get("service", "")
+        options = [(ANY, "All services"), *[(name, name) for name in sorted({*known, service} - {""})]]
+        note = f"{units.count(len(found.traces), 'trace')} of the last {since}, newest first, {live.as_of(found.end)}"
+        controls = [service or ANY, params.get("min_duration") or ANY, limit, params.get("error") == "true"]
+        return [
+            rows(found.traces, found.end),
+            _empty(bool(known), since) if not found.traces else None,
+            note,
+            [{"value": value, "label": text} for value, text in options],
+            *([no_update] * 4 if live.is_tick() else controls),
+            _extra(params),
+        ]
+
+    def field(name: str, prop: str) -> Output:
+        return Output(fields.field_id("traces", name), prop)
+
+    outputs = [
+        Output("traces-grid", "rowData"),
+        Output("traces-empty", "children"),
+        Output("traces-note", "children"),
+        field("service", "data"),
+        field("service", "value"),
+        field("min_duration", "value"),
+        field("limit", "value"),
+        field("error", "checked"),
+        Output("traces-extra", "children"),
+    ]
+    live.fill(app, "traces", PATH, outputs, answer)
+    fields.register(app, "traces", ["service", "min_duration", "limit"], ["error"])
+
+
+def rows(traces: Sequence[TraceRow], now: datetime) -> list[dict[str, Any]]:
+    """Return the rows of the table; what is shown and what is sorted by stand side by side."""
+    longest = max((trace.duration_ms for trace in traces), default=0.0) or 1.0
+    return [
+        {
+            "trace_id": trace.trace_id,
+            "href": links.href("/trace", id=trace.trace_id),
+            "started": f"{units.clock(trace.start)}  ·  {units.ago(trace.start, now)}",
+            "start": trace.start.timestamp(),
+            "request": f"{trace.root_service}  {trace.root_name}",
+            "duration": units.duration(trace.duration_ms),
+            "duration_ms": trace.duration_ms,
+            "bar": round(trace.duration_ms / longest * 100, 1),
+            "spans": trace.spans,
+            "errors": trace.errors,
+            "failed": trace.errors > 0,
+            "services": ", ".join(trace.services),
+        }
+        for trace in traces
+    ]
+
+
+def _extra(params: links.Params) -> list[Any]:
+    """Return the filters that have no input, each with a way out."""
+    names = (("version", "version"), ("route", "route"), ("max_duration", "at most"))
+    return [
+        html.A(
+            [f"{word}: {params[name]}", parts.icon("close")],
+            href=links.href(PATH, params, **{name: ""}),
+            className="chip removable",
+        )
+        for name, word in names
+        if params.get(name)
+    ]
+
+
+def _empty(has_services: bool, since: str) -> Any:
+    if not has_services:
+        return parts.no_telemetry()
+    return parts.empty(f"No trace of the last {since} fits these filters", "Choose a longer time range or fewer filters.")
