@@ -18,7 +18,7 @@ from storage.telemetry.engine import Engine
 
 def create_api(engine: Engine, alerts: AlertReader, clock: Clock) -> FastAPI:
     """Return an application with the API under /api/v1, its description at /api/openapi.json, /healthz and /readyz."""
-    app = FastAPI(title="Meshscope", openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Meshscope", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     install_problems(app)
     install(app, engine, alerts, clock)
     return app
@@ -33,7 +33,7 @@ def install(app: FastAPI, engine: Engine, alerts: AlertReader, clock: Clock) -> 
 def _api(ask: Questions, alerts: AlertReader, clock: Clock) -> FastAPI:
     number, asked = version("meshscope"), Asked(clock)
     # The description needs no page of its own, which would load scripts from elsewhere.
-    api = FastAPI(title="Meshscope", version=number, docs_url=None, redoc_url=None)
+    api = FastAPI(title="Meshscope", version=number, docs_url=None, redoc_url=None, redirect_slashes=False)
     install_problems(api)
     v1 = APIRouter(prefix="/v1", dependencies=[Depends(no_strangers)], responses=documented())
     for resource in (

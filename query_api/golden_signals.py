@@ -81,7 +81,14 @@ def router(ask: Questions, asked: Asked, clock: Clock) -> APIRouter:
     async def golden_signals(
         name: ServiceName,
         window: Annotated[Window, Depends(asked.window)],
-        step: Annotated[str, Query(max_length=64, description="The length of a step, a multiple of 10s.")] = "10s",
+        step: Annotated[
+            str,
+            Query(
+                max_length=64,
+                description="The length of a step, a multiple of 10s; units s, m, h, d.",
+                json_schema_extra={"pattern": "^[1-9][0-9]{0,6}[smhd]$"},
+            ),
+        ] = "10s",
         by: Annotated[Literal["", "version", "route"], Query(description="One series for each version or route.")] = "",
     ) -> GoldenSignals:
         """Show one service's golden signals over time."""

@@ -19,7 +19,19 @@ MAX_LENGTH = 512
 Instant = Annotated[datetime, AfterValidator(lambda t: t.astimezone(UTC))]
 Text = Annotated[str, Query(max_length=MAX_LENGTH, pattern=PLAIN)]
 ServiceName = Annotated[str, Path(max_length=MAX_LENGTH, pattern=PLAIN, description="The service's name.")]
-Time = Annotated[str, Query(max_length=64, pattern=PLAIN, description="RFC 3339, now, or now-15m (units s, m, h, d).")]
+# The pattern is for readers of the description: what does not match it is told better by times.py.
+_A_TIME = (
+    "^(now(-[0-9]{1,9}[smhd])?|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2}))$"
+)
+Time = Annotated[
+    str,
+    Query(
+        max_length=64,
+        pattern=PLAIN,
+        description="RFC 3339, now, or now-15m (units s, m, h, d).",
+        json_schema_extra={"pattern": _A_TIME},
+    ),
+]
 
 
 class Answer(BaseModel):

@@ -14,7 +14,15 @@ from query_api.trace_tree import tree_order
 MAX_TRACES = 1000
 MAX_SPANS = 20_000
 _FOREVER_NS = 2**63 - 1
-Duration = Annotated[str, Query(max_length=64, pattern=PLAIN, description="Such as 250ms; units ns, us, ms, s, m, h, d.")]
+Duration = Annotated[
+    str,
+    Query(
+        max_length=64,
+        pattern=PLAIN,
+        description="Such as 250ms; units ns, us, ms, s, m, h, d.",
+        json_schema_extra={"pattern": "^([0-9]{1,9}(\\.[0-9]{1,9})?(ns|us|ms|s|m|h|d))?$"},
+    ),
+]
 
 
 class TraceRow(Answer):
