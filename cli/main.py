@@ -1,0 +1,111 @@
+"""The command line: `meshscope COMMAND`."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import uvloop
+from cyclopts import App, Parameter
+from pydantic import ValidationError
+from rich.console import Console
+from rich.logging import RichHandler
+
+from core.faults import Fault
+
+app = App(name="meshscope", help="See and steer a service mesh on your own machines.")
+
+
+@app.command
+def up(
+    *,
+    host: str | None = None,
+    http_port: int | None = None,
+    otlp_grpc_port: int | None = None,
+    otlp_http_port: int | None = None,
+    data_dir: Path | None = None,
+    rules: Path | None = None,
+    external_url: str | None = None,
+) -> None:
+    """Run everything in one process: OTLP in, embedded ClickHouse, dashboard, query API, alerts.
+
+    Parameters
+    ----------
+    host
+        Address that every listener binds to [127.0.0.1].
+    http_port
+        Dashboard and query API [8080]; 0 switches them off.
+    otlp_grpc_port
+        OTLP over gRPC [4317]; 0 switches it off.
+    otlp_http_port
+        OTLP over HTTP [4318]; 0 switches it off.
+    data_dir
+        Directory of the embedded store [data]; one process owns it.
+    rules
+        File of alert rules and webhooks.
+    external_url
+        Where people reach the dashboard, for links in alerts.
+    """
+    from cli.settings import UpSettings  # noqa: PLC0415 - each command loads only what it needs
+    from cli.up import up as serve  # noqa: PLC0415
+
+    told: dict[str, Any] = {
+        name: value for name, value in locals().items() if name in UpSettings.model_fields and value is not None
+    }
+    uvloop.run(serve(UpSettings(**told)))
+
+
+@app.command
+def proxy(
+    mesh_file: Path,
+    virtual_node: str,
+    *,
+    host: str = "127.0.0.1",
+    ingress_port: int = 15000,
+    egress_port: int = 15001,
+    admin_port: int = 9901,
+    otlp_endpoint: Annotated[str | None, Parameter(help="Where telemetry goes, e.g. http://127.0.0.1:4318 [none].")] = None,
+) -> None:
+    """Run the companion proxy beside one virtual node.
+
+    Parameters
+    ----------
+    mesh_file
+        The mesh in App Mesh's terms, YAML or JSON.
+    virtual_node
+        The virtual node whose application this proxy stands beside.
+    """
+    from mesh_proxy.server import ProxySettings, run  # noqa: PLC0415
+
+    run(
+        ProxySettings(
+            mesh_file=mesh_file,
+            virtual_node=virtual_node,
+            host=host,
+            ingress_port=ingress_port,
+            egress_port=egress_port,
+            admin_port=admin_port,
+            otlp_endpoint=otlp_endpoint,
+        )
+    )
+
+
+def main() -> None:
+    """Run the command line; a fault is told in its own words, with exit status 2 for input to mend, else 1."""
+    # Standard error is for people here; what a command answers goes to standard output.
+    console = Console(stderr=True)
+    logging.basicConfig(
+        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False, rich_tracebacks=False)]
+    )
+    for chatty in ("httpx", "clickhouse_connect", "alembic", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        app()
+    except ValidationError as error:
+        for problem in error.errors():
+            where = ".".join(str(part) for part in problem["loc"])
+            console.print(f"settings: {where}: {problem['msg']}, got {problem['input']!r}", markup=False)
+        sys.exit(2)
+    except Fault as fault:
+        console.print(str(fault), style="red", markup=False, soft_wrap=True)
+        sys.exit(1 if fault.retryable else 2)

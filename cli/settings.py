@@ -1,0 +1,35 @@
+"""Settings: command line, then MESHSCOPE_* environment variables, then one TOML file, then defaults."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+class UpSettings(BaseSettings):
+    """What ``meshscope up`` can be told."""
+
+    model_config = SettingsConfigDict(env_prefix="MESHSCOPE_", toml_file="meshscope.toml", extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address that every listener binds to.")
+    http_port: int = Field(8080, ge=0, le=65535, description="Dashboard and query API; 0 switches them off.")
+    otlp_grpc_port: int = Field(4317, ge=0, le=65535, description="OTLP over gRPC; 0 switches it off.")
+    otlp_http_port: int = Field(4318, ge=0, le=65535, description="OTLP over HTTP; 0 switches it off.")
+    data_dir: Path = Field(Path("data"), description="Directory of the embedded store; one process owns it.")
+    rules: Path | None = Field(None, description="File of alert rules and webhooks.")
+    external_url: str = Field("http://127.0.0.1:8080", description="Where people reach the dashboard, for links in alerts.")
+    max_body_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Largest OTLP request taken, before and after gzip.")
+    max_items_per_request: int = Field(100_000, gt=0, description="Most spans or log records in one OTLP request.")
+    max_in_flight_bytes: int = Field(128 * 1024 * 1024, gt=0, description="Memory for requests that wait for the store.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Name the sources, the strongest first."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

@@ -1,0 +1,131 @@
+"""`meshscope up`: everything in one process, with the store inside it."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+
+import dashboard.app
+import query_api.app
+from alerting.rules import RuleBook, load_rules
+from alerting.service import Alerting
+from cli.servers import HttpServer, PortTaken
+from cli.settings import UpSettings
+from collector.admission import Limits
+from collector.bus_local import LocalBuses
+from collector.counts import Counts
+from collector.intake import Intake
+from collector.receivers.otlp_grpc import OtlpGrpc
+from collector.receivers.otlp_http import OtlpHttp
+from collector.settling import EdgeSettler
+from core.clock import Clock, SystemClock
+from storage.state.alert_store import AlertStore
+from storage.state.database import open_database
+from storage.state.migrate import migrate as migrate_state
+from storage.telemetry.engine import Engine
+from storage.telemetry.engine_clickhouse import open_embedded
+from storage.telemetry.migrate import migrate as migrate_telemetry
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 5.0
+
+
+async def up(settings: UpSettings) -> None:
+    """Serve until SIGINT or SIGTERM, then store what was taken and let go of the data."""
+    stopping = asyncio.Event()
+    async with running(settings):
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopping.set)
+        await stopping.wait()
+        log.info("stopping: storing what was taken")
+
+
+@asynccontextmanager
+async def running(settings: UpSettings) -> AsyncIterator[None]:
+    """Run all parts, wired to one embedded store; they stop in the opposite order of their start."""
+    clock, counts = SystemClock(), Counts()
+    rules = load_rules(settings.rules) if settings.rules else RuleBook(rules=(), webhooks=())
+    async with AsyncExitStack() as stack:
+        engine = open_embedded(settings.data_dir)
+        stack.callback(engine.close)
+        await asyncio.to_thread(migrate_telemetry, engine)
+        alerts = await _alert_store(stack, settings)
+        await _serve_pages(stack, settings, engine, alerts, clock)
+        await _raise_alerts(stack, settings, engine, alerts, rules, clock)
+        await _collect(stack, settings, engine, clock, counts)
+        yield
+    log.info("stopped; %s", counts)
+
+
+async def _alert_store(stack: AsyncExitStack, settings: UpSettings) -> AlertStore:
+    url = f"sqlite+aiosqlite:///{(settings.data_dir / 'state.sqlite').absolute()}"
+    await migrate_state(url)
+    database = open_database(url)
+    stack.push_async_callback(database.dispose)
+    return AlertStore(database)
+
+
+async def _serve_pages(stack: AsyncExitStack, settings: UpSettings, engine: Engine, alerts: AlertStore, clock: Clock) -> None:
+    if not settings.http_port:
+        return
+    app = FastAPI(title="Meshscope", openapi_url=None, docs_url=None, redoc_url=None)
+    query_api.app.install(app, engine, alerts, clock)
+    # The dashboard asks the API by HTTP, but needs no socket for it in the same process.
+    asking = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://query-api/api/v1", timeout=30)
+    await stack.enter_async_context(asking)
+    dashboard.app.mount(app, asking)
+    await _start(stack, HttpServer(app, settings.host, settings.http_port, name="http", lifespan=True))
+    log.info("dashboard and API on http://%s:%d", settings.host, settings.http_port)
+
+
+async def _raise_alerts(
+    stack: AsyncExitStack, settings: UpSettings, engine: Engine, alerts: AlertStore, rules: RuleBook, clock: Clock
+) -> None:
+    sending = await stack.enter_async_context(httpx.AsyncClient(timeout=10))
+    alerting = Alerting(engine, alerts, rules, sending, clock, external_url=settings.external_url)
+    running = asyncio.create_task(alerting.run(), name="alerting")
+    stack.push_async_callback(asyncio.gather, running)
+    stack.push_async_callback(alerting.stop)
+
+
+async def _collect(stack: AsyncExitStack, settings: UpSettings, engine: Engine, clock: Clock, counts: Counts) -> None:
+    limits = Limits(settings.max_body_bytes, settings.max_items_per_request, settings.max_in_flight_bytes)
+    settler = EdgeSettler(engine, clock, counts)
+    settling = asyncio.create_task(settler.run(), name="settle edges")
+    stack.push_async_callback(_cancel, settling)
+    buses = LocalBuses(engine, settings.data_dir / "journal", clock, limits, counts)
+    await buses.start()
+    stack.push_async_callback(buses.close)
+    intake = Intake(buses, limits, counts)
+    if settings.otlp_http_port:
+        app = OtlpHttp(intake)
+        await _start(stack, HttpServer(app, settings.host, settings.otlp_http_port, name="otlp-http", lifespan=False))
+        log.info("OTLP/HTTP on http://%s:%d", settings.host, settings.otlp_http_port)
+    if settings.otlp_grpc_port:
+        await _start(stack, _grpc(intake, settings))
+        log.info("OTLP/gRPC on %s:%d", settings.host, settings.otlp_grpc_port)
+
+
+def _grpc(intake: Intake, settings: UpSettings) -> OtlpGrpc:
+    try:
+        return OtlpGrpc(intake, settings.host, settings.otlp_grpc_port)
+    except RuntimeError as error:  # what grpcio raises when it cannot bind
+        raise PortTaken(f"cannot listen for OTLP/gRPC: {error}; choose another port with --otlp-grpc-port.") from None
+
+
+async def _start(stack: AsyncExitStack, server: HttpServer | OtlpGrpc) -> None:
+    stack.push_async_callback(server.stop, GRACE_S)
+    await server.start()
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
