@@ -1,0 +1,174 @@
+"""The proxy's admin port: is it ready, what has it seen, what does it follow, and follow it anew."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import cast
+
+import httptools
+
+from core.faults import Fault
+from mesh_proxy.http_wire import status_line
+from mesh_proxy.outbox import Outbox
+from mesh_proxy.proxy import Proxy
+from mesh_proxy.side import Side
+from mesh_proxy.target import LiveTarget
+
+Page = Callable[[Proxy], tuple[int, object]]
+LARGEST_REQUEST = 16_384
+log = logging.getLogger(__name__)
+
+
+def ready(proxy: Proxy) -> tuple[int, object]:
+    """Say whether the proxy takes requests."""
+    return (503, {"state": "draining"}) if proxy.draining else (200, {"state": "ready"})
+
+
+def stats(proxy: Proxy) -> tuple[int, object]:
+    """Return the counters since the start, and the sizes of now."""
+    table = proxy.live.table
+    return 200, {
+        "mesh": table.mesh,
+        "virtual_node": table.virtual_node,
+        "service": table.service,
+        "version": table.version,
+        "instance": proxy.settings.instance_id,
+        "inbound": _side(proxy.ingress),
+        "outbound": _side(proxy.egress),
+        "targets": {_key(proxy, target): _target(target) for target in proxy.live.targets},
+        "spans": _outbox(proxy.telemetry.spans),
+        "events": _outbox(proxy.telemetry.events),
+        "config": {"accepted": proxy.accepted, "rejected": proxy.rejected},
+    }
+
+
+def config(proxy: Proxy) -> tuple[int, object]:
+    """Return the route table that is followed."""
+    return 200, asdict(proxy.live.table)
+
+
+def clusters(proxy: Proxy) -> tuple[int, object]:
+    """Return the targets with their endpoints."""
+    return 200, {_key(proxy, target): _target(target) for target in proxy.live.targets}
+
+
+def reload(proxy: Proxy) -> tuple[int, object]:
+    """Follow the mesh file as it is now; tell every problem when it cannot be followed."""
+    try:
+        proxy.reload()
+    except Fault as fault:
+        return 400, {"accepted": False, "code": fault.code, "problems": str(fault).splitlines()}
+    return 200, {"accepted": True}
+
+
+PAGES: dict[tuple[bytes, bytes], Page] = {
+    (b"GET", b"/ready"): ready,
+    (b"GET", b"/stats"): stats,
+    (b"GET", b"/config"): config,
+    (b"GET", b"/clusters"): clusters,
+    (b"POST", b"/reload"): reload,
+}
+
+
+class Admin(asyncio.Protocol):
+    """Answers one request per connection, in JSON."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self._parser = httptools.HttpRequestParser(self)
+        self._url = b""
+        self._size = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are not subclasses
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, within bounds."""
+        self._size += len(data)
+        try:
+            if self._size > LARGEST_REQUEST:
+                raise httptools.HttpParserError("too large")
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if error.__context__ is not None:
+                log.error("an admin page failed", exc_info=error.__context__)
+            self._answer(400 if error.__context__ is None else 500, {"error": "Bad Request"})
+
+    def on_url(self, url: bytes) -> None:
+        """Take the target."""
+        self._url += url
+
+    def on_message_complete(self) -> None:
+        """Answer."""
+        path = self._url.partition(b"?")[0]
+        page = PAGES.get((self._parser.get_method(), path))
+        if page is not None:
+            self._answer(*page(self._proxy))
+        elif any(path == known for _, known in PAGES):
+            self._answer(405, {"error": "another method is needed"})
+        else:
+            self._answer(404, {"pages": sorted({known.decode() for _, known in PAGES})})
+
+    def _answer(self, status: int, content: object) -> None:
+        if self._transport.is_closing():
+            return
+        body = json.dumps(content, default=sorted, indent=2).encode() + b"\n"
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        self._transport.write(status_line(status) + head + body)
+        self._transport.close()
+
+
+async def serve_admin(proxy: Proxy, host: str, port: int) -> asyncio.Server:
+    """Listen for admin requests; port 0 chooses a free one."""
+    server = await asyncio.get_running_loop().create_server(lambda: Admin(proxy), host, port)
+    log.info("admin listens on %s:%d", host, server.sockets[0].getsockname()[1])
+    return server
+
+
+def _key(proxy: Proxy, target: LiveTarget) -> str:
+    return f"{target.name} (application)" if target.spec is proxy.live.table.application else target.name
+
+
+def _side(side: Side) -> dict[str, object]:
+    counts = side.counts
+    return {
+        "requests": counts.requests,
+        "in_flight": side.in_flight,
+        "connections": len(side.connections),
+        "statuses": {f"{hundreds}xx" if hundreds else "none": count for hundreds, count in enumerate(counts.statuses) if count},
+        "response_flags": dict(counts.flags),
+        "attempts": counts.attempts,
+        "retries": counts.retries,
+        "refused": dict(counts.refused),
+    }
+
+
+def _target(target: LiveTarget) -> dict[str, object]:
+    return {
+        "service": target.spec.service,
+        "version": target.spec.version,
+        "circuit": target.state.value,
+        "active": target.active,
+        "active_retries": target.active_retries,
+        "ejections": target.circuit.ejections,
+        "overflows": target.overflows,
+        "endpoints": [
+            {
+                "address": endpoint.address,
+                "ejected": endpoint.ejected_at is not None,
+                "failures": endpoint.failures,
+                "multiplier": endpoint.multiplier,
+                "connections": target.pools[endpoint.address].open,
+                "idle": len(target.pools[endpoint.address].idle),
+                "waiting": target.pools[endpoint.address].waiting,
+            }
+            for endpoint in target.circuit.endpoints
+        ],
+    }
+
+
+def _outbox(outbox: Outbox) -> dict[str, object]:
+    return {"created": outbox.created, "exported": outbox.exported, "held": len(outbox), "dropped": dict(outbox.dropped)}

@@ -1,0 +1,379 @@
+"""One request on its way through the proxy, and its answer on the way back.
+
+The design's layers, flattened into callbacks so that no task is made per request (a task costs about as much as all
+of the proxying). In their order: telemetry (SERVER span) -> rescue (a failure becomes an answer with a response flag)
+-> match route -> pick target by weight -> deadline (whole) -> retry -> deadline (each try) -> balance and circuit
+-> telemetry (CLIENT span, traceparent) -> pool -> upstream.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from core.backoff import backoff_s
+from mesh_proxy import rescue
+from mesh_proxy.circuit import Result
+from mesh_proxy.http_wire import CHUNKED, CLOSE, KEEP_ALIVE, LAST_CHUNK, chunk, own_reply, status_line
+from mesh_proxy.outlier import Endpoint
+from mesh_proxy.request import RequestBody, RequestHead, upstream_head
+from mesh_proxy.rescue import Rescue
+from mesh_proxy.retry import NO_RETRIES, Failure, Verdict, judge
+from mesh_proxy.trace import Trace, passed_on
+
+if TYPE_CHECKING:
+    from mesh_proxy.downstream import Downstream
+    from mesh_proxy.pool import Pool
+    from mesh_proxy.routing import Lane, LiveRoute
+    from mesh_proxy.side import Side
+    from mesh_proxy.upstream import Upstream
+
+
+class Exchange:
+    """A request and its answer. It ends exactly once: answered, rescued, or without its client."""
+
+    __slots__ = (
+        "_answered",
+        "_attempt_at",
+        "_attempting",
+        "_attempts",
+        "_backoff",
+        "_caller",
+        "_chunked",
+        "_client",
+        "_complete_at",
+        "_endpoint",
+        "_flags",
+        "_lane",
+        "_next_head",
+        "_out",
+        "_pool",
+        "_retrying",
+        "_route",
+        "_side",
+        "_started",
+        "_status",
+        "_trace",
+        "_tried",
+        "_upstream",
+        "body",
+        "finished",
+        "head",
+        "quiet_ticks",
+    )
+
+    def __init__(self, client: "Downstream", side: "Side", head: RequestHead) -> None:
+        self.head, self.body = head, RequestBody(chunked=head.chunked, complete=not head.has_body)
+        self._client, self._side = client, side
+        self._route: LiveRoute | None = None
+        self._lane: Lane | None = None
+        self._endpoint: Endpoint | None = None
+        self._pool: Pool | None = None
+        self._upstream: Upstream | None = None
+        self._backoff: asyncio.TimerHandle | None = None
+        self._trace: Trace | None = None
+        self._tried: tuple[str, ...] = ()
+        self._out: list[bytes] = []
+        self._started = self._attempt_at = self._complete_at = 0.0
+        self._attempts = self._status = self.quiet_ticks = 0
+        self.finished = self._answered = self._attempting = self._chunked = self._retrying = False
+        self._flags = ""
+        self._next_head = self._caller = b""
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.head.method.decode()} {self.head.path.decode()} attempt {self._attempts} status {self._status}>"
+
+    @property
+    def request_sent(self) -> bool:
+        """Whether the endpoint has been sent the whole request."""
+        return self.body.complete
+
+    # the request's way
+
+    def start(self) -> None:
+        """It is this request's turn."""
+        side, head = self._side, self.head
+        side.counts.requests += 1
+        self._started = now = side.clock.monotonic()
+        if side.telemetry.on:
+            self._trace = Trace(side, head)
+        route = side.routes.match(head.host, head.path)
+        if route is None:
+            self._rescue(rescue.NO_ROUTE)
+            return
+        self._route, self._lane = route, route.lanes.pick()
+        self._lane.target.active += 1
+        self._next_head = upstream_head(head)
+        if self.body.complete:
+            self._complete_at = now
+            side.watch_request(self, route.timeout.per_request_s, now)
+        self._attempt(now)
+
+    def request_body(self, piece: bytes) -> None:
+        """A piece of the request's body has come."""
+        self.quiet_ticks = 0
+        upstream = self._upstream
+        self.body.add(piece, upstream.transport.write if upstream is not None else None)
+        if upstream is None and self.body.is_large:
+            self._client.hold()
+
+    def request_complete(self) -> None:
+        """The request's body is complete; the time limits begin now, as Envoy's do."""
+        upstream = self._upstream
+        self.body.finish(upstream.transport.write if upstream is not None else None)
+        if self._route is not None:
+            self._complete_at = now = self._side.clock.monotonic()
+            self._side.watch_request(self, self._route.timeout.per_request_s, now)
+            if self._endpoint is not None:
+                self._side.watch_try(self, self._route.rule.per_try_s, now)
+
+    def hold_request(self) -> None:
+        """The endpoint reads more slowly than the client writes."""
+        self._client.hold()
+
+    def resume_request(self) -> None:
+        """The endpoint reads again."""
+        self._client.resume()
+
+    def connected(self, upstream: "Upstream") -> None:
+        """There is a connection for the present attempt."""
+        self._upstream = upstream
+        head = self.head
+        upstream.serve(self, b"%b%b\r\n" % (self._next_head, self._caller), head_only=head.method == b"HEAD")
+        if head.has_body:
+            self.body.send(upstream.transport.write)
+            self._client.resume()
+
+    # the answer's way
+
+    def response_head(self, status: int, lines: list[bytes], length: bytes | None, bodiless: bool, retry_after: bytes) -> None:
+        """The endpoint answers: try again, or pass it on."""
+        assert self._route is not None
+        self._report(Result.FAILED if status >= 500 else Result.SUCCEEDED)
+        if status in self._route.rule.statuses and self._try_again(status, retry_after):
+            return
+        if self._route.rule.per_try_s:
+            self._side.unwatch_try(self, self._route.rule.per_try_s)
+        self._status, self._answered = status, True
+        if not self.body.complete:
+            self._client.close_after_answer()
+        parts = [status_line(status), *lines]
+        if length is not None:
+            parts.append(b"content-length: %b\r\n" % length)
+        elif not bodiless:
+            self._chunked = not self.head.http10
+            if self._chunked:
+                parts.append(CHUNKED)
+            else:
+                self._client.close_after_answer()
+        if self._client.closing:
+            parts.append(CLOSE)
+        elif self.head.http10:
+            parts.append(KEEP_ALIVE)
+        parts.append(b"\r\n")
+        self._out.append(b"".join(parts))
+        if self._client.congested and self._upstream is not None:
+            self._upstream.hold()
+
+    def response_body(self, piece: bytes) -> None:
+        """A piece of the response's body has come."""
+        self.quiet_ticks = 0
+        self._out.append(chunk(piece) if self._chunked else piece)
+
+    def flush(self) -> None:
+        """Write what has come so far."""
+        if self._out:
+            out, self._out = self._out, []
+            self._client.write(out)
+
+    def response_complete(self) -> None:
+        """The response is complete."""
+        if self._chunked:
+            self._out.append(LAST_CHUNK)
+        self._upstream = None
+        self._end_attempt(self._status, "", "")
+        self._finish()
+
+    def hold_response(self) -> None:
+        """The client reads more slowly than the endpoint writes."""
+        if self._upstream is not None:
+            self._upstream.hold()
+
+    def resume_response(self) -> None:
+        """The client reads again."""
+        if self._upstream is not None:
+            self._upstream.resume()
+
+    # what can go wrong
+
+    def attempt_failed(self, failure: Failure) -> None:
+        """The present attempt brought no answer, or not all of it."""
+        self._upstream = None
+        self._report(Result.FAILED)
+        if self._answered:
+            self._break_off(rescue.UNANSWERED[failure])
+        elif not self._try_again(failure):
+            self._rescue(rescue.UNANSWERED[failure])
+
+    def try_expired(self) -> None:
+        """The time of the present attempt is over."""
+        self._drop_attempt()
+        self.attempt_failed(Failure.TIMEOUT)
+
+    def request_expired(self) -> None:
+        """The time of the whole request is over."""
+        self._give_up(rescue.TIMED_OUT)
+
+    def fell_silent(self) -> None:
+        """Nothing has moved for the route's idle time."""
+        self._give_up(rescue.WENT_SILENT if self.body.complete else rescue.REQUEST_WENT_SILENT)
+
+    def refuse(self, why: Rescue) -> None:
+        """The rest of the request cannot be taken."""
+        self._drop_attempt()
+        self._report(Result.ABANDONED)
+        self._break_off(why) if self._answered else self._rescue(why)
+
+    def client_gone(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._drop_attempt()
+        self._report(Result.ABANDONED)
+        self._break_off(rescue.CLIENT_GONE)
+
+    @property
+    def idle_s(self) -> float:
+        """After how many seconds without movement the request is given up; 0 for never."""
+        return self._route.timeout.idle_s if self._route is not None else 0.0
+
+    # the steps
+
+    def _attempt(self, now: float) -> None:
+        assert self._route is not None
+        assert self._lane is not None
+        self._attempt_at, self._attempting = now, True
+        self._attempts += 1
+        self._side.counts.attempts += 1
+        self._caller = self._trace.begin_attempt() if self._trace is not None else passed_on(self.head)
+        target = self._lane.target
+        endpoint = self._endpoint = target.admit(now, self._tried)
+        if endpoint is None:
+            self._rescue(rescue.NO_HEALTHY_UPSTREAM)
+            return
+        pool = self._pool = target.pools[endpoint.address]
+        if self._route.rule.per_try_s and self.body.complete:
+            self._side.watch_try(self, self._route.rule.per_try_s, now)
+        if not pool.serve(self):
+            self._report(Result.ABANDONED)
+            self._rescue(rescue.OVERFLOW)
+
+    def _try_again(self, outcome: int | Failure, retry_after: bytes = b"") -> bool:
+        """Plan another attempt if the policy, the budget, the body and the time allow it; else note the further flag."""
+        assert self._lane is not None
+        assert self._endpoint is not None
+        rule = self._route.rule if self._route is not None else NO_RETRIES
+        target = self._lane.target
+        verdict = judge(rule, outcome, retries=self._attempts - 1, within_budget=target.may_retry or self._retrying)
+        if verdict is not Verdict.RETRY:
+            self._flags = rescue.FURTHER_FLAG.get(verdict, "")
+            return False
+        wait = backoff_s(self._attempts, self._side.random.random())
+        if retry_after.isdigit():
+            wait = max(wait, float(retry_after))
+        if not self.body.replayable or wait >= self._time_left():
+            return False
+        self._tried = (*self._tried, self._endpoint.address)
+        if self._upstream is not None:
+            self._upstream.let_go()
+            self._upstream = None
+        if isinstance(outcome, Failure):
+            why = rescue.UNANSWERED[outcome]
+            self._end_attempt(0, why.flag, why.error)
+        else:
+            self._end_attempt(outcome, "", "")
+        self._retrying = True
+        target.active_retries += 1
+        self._side.counts.retries += 1
+        self._backoff = asyncio.get_running_loop().call_later(wait, self._retry)
+        return True
+
+    def _retry(self) -> None:
+        self._backoff = None
+        self._attempt(self._side.clock.monotonic())
+
+    def _time_left(self) -> float:
+        limit = self._route.timeout.per_request_s if self._route is not None else 0.0
+        if not limit or not self.body.complete:
+            return float("inf")
+        return limit - (self._side.clock.monotonic() - self._complete_at)
+
+    def _give_up(self, why: Rescue) -> None:
+        self._drop_attempt()
+        self._report(Result.FAILED)
+        self._break_off(why) if self._answered else self._rescue(why)
+
+    def _rescue(self, why: Rescue) -> None:
+        """Answer in the upstream's place."""
+        self._end_attempt(0, why.flag, why.error)
+        self._flags = rescue.joined(why.flag, self._flags)
+        self._status = why.status
+        if not self.body.complete:
+            self._client.close_after_answer()
+        self._out = [own_reply(why.status, why.text, head_only=self.head.method == b"HEAD", close=self._client.closing)]
+        self._finish()
+
+    def _break_off(self, why: Rescue) -> None:
+        """The answer cannot be completed any more (or nobody wants it): the connection tells."""
+        self._end_attempt(self._status, why.flag, why.error)
+        self._flags = rescue.joined(why.flag, self._flags)
+        self._out = []
+        self._finish()
+        self._client.abort()
+
+    def _report(self, result: Result) -> None:
+        if self._endpoint is not None and not self._answered:
+            assert self._lane is not None
+            trace_id = self._trace.trace_id if self._trace is not None else b""
+            self._lane.target.report(self._endpoint, result, self._side.clock.monotonic(), trace_id)
+
+    def _drop_attempt(self) -> None:
+        """Leave the present attempt, wherever it is."""
+        if self._backoff is not None:
+            self._backoff.cancel()
+            self._backoff = None
+        if self._upstream is not None:
+            self._upstream.close()
+            self._upstream = None
+        elif self._pool is not None:
+            self._pool.forget(self)
+
+    def _end_attempt(self, status: int, flag: str, error: str) -> None:
+        """Close the books of the present attempt, if there is one."""
+        if not self._attempting:
+            return
+        assert self._lane is not None
+        assert self._route is not None
+        self._attempting = False
+        if self._retrying:
+            self._retrying = False
+            self._lane.target.active_retries -= 1
+        if self._route.rule.per_try_s:
+            self._side.unwatch_try(self, self._route.rule.per_try_s)
+        if self._trace is not None:
+            at = self._pool.span_attributes if self._pool is not None else b""
+            self._trace.end_attempt(self._lane.spans, self._attempt_at, status, flag, error, self._attempts - 1, at)
+        self._endpoint = self._pool = None
+
+    def _finish(self) -> None:
+        """Close the books of the request, and make way for the connection's next one."""
+        self.finished = True
+        side, client = self._side, self._client
+        if self._route is not None and self._lane is not None:
+            self._lane.target.active -= 1
+            side.unwatch_request(self, self._route.timeout.per_request_s)
+        counts = side.counts
+        counts.statuses[self._status // 100 if self._status < 600 else 0] += 1
+        if self._flags:
+            counts.flags[self._flags] += 1
+        if self._trace is not None:
+            spans = self._lane.spans if self._lane is not None else side.routes.unrouted
+            self._trace.end(spans, self._started, self._status, self._flags, client.span_attributes(self.head.host))
+        self.flush()
+        client.done()

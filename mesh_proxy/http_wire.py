@@ -1,0 +1,77 @@
+"""HTTP/1.1 as the proxy speaks it: which headers end at a hop, how heads are written, how paths are compared."""
+
+import posixpath
+from http import HTTPStatus
+
+METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE"})
+
+DROP, CONNECTION, HOST, LENGTH, ENCODING, EXPECT, TRACEPARENT, TRACESTATE, RETRY_AFTER = range(1, 10)
+_ENDING_HERE = dict.fromkeys((b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"), DROP)
+_FRAMING = {b"connection": CONNECTION, b"content-length": LENGTH, b"transfer-encoding": ENCODING}
+REQUEST_ROLES = (
+    _ENDING_HERE | _FRAMING | {b"host": HOST, b"expect": EXPECT, b"traceparent": TRACEPARENT, b"tracestate": TRACESTATE}
+)
+RESPONSE_ROLES = _ENDING_HERE | _FRAMING | {b"retry-after": RETRY_AFTER}
+
+CHUNKED, CLOSE, KEEP_ALIVE = b"transfer-encoding: chunked\r\n", b"connection: close\r\n", b"connection: keep-alive\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+_KNOWN = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+def status_line(status: int) -> bytes:
+    """Return the first line of a response."""
+    return _KNOWN.get(status) or b"HTTP/1.1 %d Status\r\n" % status
+
+
+def chunk(piece: bytes) -> bytes:
+    """Return a piece of a body in chunked framing; the piece is not empty."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+def own_reply(status: int, text: str, *, head_only: bool, close: bool) -> bytes:
+    """Return a whole response of the proxy's own."""
+    body = text.encode()
+    head = b"%bcontent-type: text/plain\r\ncontent-length: %d\r\n%b\r\n" % (
+        status_line(status),
+        len(body),
+        CLOSE if close else b"",
+    )
+    return head if head_only else head + body
+
+
+def without_named(lines: list[bytes], connection: bytes) -> list[bytes]:
+    """Return the header lines without those that a Connection header names: they were meant for this hop only."""
+    named = {token.strip().lower() for token in connection.split(b",")} - {b"close", b"keep-alive", b"upgrade", b""}
+    return [line for line in lines if line.partition(b":")[0].lower() not in named] if named else lines
+
+
+def split_target(target: bytes) -> tuple[bytes, bytes | None]:
+    """Return the path (with query) and the authority of a request target; the authority is None in origin form."""
+    if target[:1] == b"/" or target == b"*":
+        return target, None
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        return b"", None
+    authority, slash, path = rest.partition(b"/")
+    authority, question, query = authority.partition(b"?")
+    return (slash + path if slash else b"/" + question + query), authority
+
+
+def plain_path(path: bytes) -> bytes:
+    """Return a path as routes compare it: dot segments resolved, slashes merged; the query stays as it is."""
+    route, question, query = path.partition(b"?")
+    if b"//" not in route and b"/." not in route and b"%2" not in route:
+        return path
+    for escaped, meant in ((b"%2e", b"."), (b"%2E", b".")):
+        route = route.replace(escaped, meant)
+    directory = route.endswith((b"/", b"/.", b"/.."))
+    resolved = b"/" + posixpath.normpath(route).lstrip(b"/")
+    return (resolved if resolved == b"/" or not directory else resolved + b"/") + question + query
+
+
+def host_name(authority: bytes) -> str:
+    """Return the host of an authority in lower case, without its port."""
+    text = authority.decode("latin-1").lower()
+    host, colon, port = text.rpartition(":")
+    return host if colon and port.isdecimal() else text

@@ -1,0 +1,51 @@
+"""OTLP's protobuf, written by hand: the few wire forms that spans and log records need."""
+
+import struct
+
+_FIXED64 = struct.Struct("<Q").pack
+_DOUBLE = struct.Struct("<d").pack
+
+
+def varint(number: int) -> bytes:
+    """Encode a whole number; negative ones as 64-bit two's complement."""
+    number &= 0xFFFF_FFFF_FFFF_FFFF
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def message(field: int, body: bytes) -> bytes:
+    """Encode a length-delimited field: bytes, text or an embedded message."""
+    return varint(field << 3 | 2) + varint(len(body)) + body
+
+
+def number(field: int, value: int) -> bytes:
+    """Encode a varint field."""
+    return varint(field << 3) + varint(value)
+
+
+def fixed64(field: int, value: int) -> bytes:
+    """Encode a fixed64 field (times in nanoseconds)."""
+    return varint(field << 3 | 1) + _FIXED64(value)
+
+
+def key_value(key: str, value: str | bool | int | float) -> bytes:
+    """Encode a KeyValue; each Python type keeps its kind."""
+    match value:
+        case bool():
+            any_value = number(2, value)
+        case int():
+            any_value = number(3, value)
+        case float():
+            any_value = b"\x21" + _DOUBLE(value)
+        case str():
+            any_value = message(1, value.encode("utf-8", "replace"))
+    return message(1, key.encode()) + message(2, any_value)
+
+
+def attribute(field: int, key: str, value: str | bool | int | float) -> bytes:
+    """Encode one attribute of a message that keeps its attributes in ``field``."""
+    return message(field, key_value(key, value))

@@ -1,0 +1,178 @@
+"""Kept connections to one endpoint, and the requests that wait for one."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from mesh_model.resources import ConnectionPool
+from mesh_proxy.retry import Failure
+from mesh_proxy.spans import attribute
+from mesh_proxy.upstream import Upstream
+
+if TYPE_CHECKING:
+    from mesh_proxy.exchange import Exchange
+
+CONNECT_TIMEOUT_S = 5.0
+IDLE_TICKS = 4
+"""Seconds; shorter than servers commonly keep an idle connection (uvicorn: 5 s), so that we let go first."""
+
+
+class Overflow(Enum):
+    """A limit that a request met; the value is the mesh event's reason."""
+
+    CONNECTIONS = "connections_overflow"
+    PENDING = "pending_overflow"
+
+
+@dataclass(slots=True)
+class Limits:
+    """What all pools of one target share; every endpoint brings the limits of its listener once.
+
+    As in Envoy, a request counts as pending until it has a connection.
+    """
+
+    most: ConnectionPool
+    endpoints: int = 1
+    connections: int = 0
+    pending: int = 0
+
+    @property
+    def connections_full(self) -> bool:
+        """Whether no further connection may be opened."""
+        return self.connections >= self.most.max_connections * self.endpoints
+
+    @property
+    def pending_full(self) -> bool:
+        """Whether no further request may wait."""
+        return self.pending >= self.most.max_pending_requests * self.endpoints
+
+
+class Pool:
+    """Connections to one endpoint. The connection used last is used first, so that a calm pool shrinks."""
+
+    __slots__ = (
+        "_connecting",
+        "_limits",
+        "_on_overflow",
+        "_open",
+        "_retired",
+        "_tasks",
+        "_waiting",
+        "address",
+        "idle",
+        "span_attributes",
+    )
+
+    def __init__(self, address: str, limits: Limits, on_overflow: Callable[[Overflow], None]) -> None:
+        self.address = address
+        host, _, port = address.rpartition(":")
+        self.span_attributes = attribute("server.address", host) + attribute("server.port", int(port))
+        self.idle: list[Upstream] = []
+        self._limits, self._on_overflow = limits, on_overflow
+        self._open: set[Upstream] = set()
+        self._waiting: deque[Exchange] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connecting = 0
+        self._retired = False
+
+    def __repr__(self) -> str:
+        return f"<Pool {self.address} {len(self._open)} open, {len(self.idle)} idle, {len(self._waiting)} waiting>"
+
+    @property
+    def open(self) -> int:
+        """How many connections there are."""
+        return len(self._open)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a connection."""
+        return len(self._waiting)
+
+    def serve(self, exchange: "Exchange") -> bool:
+        """Give the exchange a connection, now or later; return False when too many wait already."""
+        if self.idle:
+            exchange.connected(self.idle.pop())
+            return True
+        if self._limits.pending_full:
+            self._on_overflow(Overflow.PENDING)
+            return False
+        self._limits.pending += 1
+        self._waiting.append(exchange)
+        self._grow()
+        return True
+
+    def forget(self, exchange: "Exchange") -> None:
+        """The exchange does not want a connection any more."""
+        if exchange in self._waiting:
+            self._waiting.remove(exchange)
+            self._limits.pending -= 1
+
+    def release(self, upstream: Upstream) -> None:
+        """Take back a connection that can serve another exchange."""
+        if self._waiting:
+            self._next_waiting().connected(upstream)
+        elif self._retired:
+            upstream.close()
+        else:
+            self.idle.append(upstream)
+
+    def lost(self, upstream: Upstream) -> None:
+        """A connection is gone."""
+        if upstream in self._open:
+            self._open.remove(upstream)
+            self._limits.connections -= 1
+        if upstream in self.idle:
+            self.idle.remove(upstream)
+        self._grow()
+
+    def tick(self) -> None:
+        """A second has passed: close the connections that have been idle for too long."""
+        for upstream in self.idle:
+            upstream.idle_ticks += 1
+        for upstream in [upstream for upstream in self.idle if upstream.idle_ticks > IDLE_TICKS]:
+            self.idle.remove(upstream)
+            upstream.close()
+
+    def retire(self) -> None:
+        """No new requests will come: close what is idle, and the others as they come back."""
+        self._retired = True
+        for upstream in self.idle:
+            upstream.close()
+        self.idle.clear()
+
+    def _grow(self) -> None:
+        """Open a connection if more requests wait than connections are on their way; the first is always allowed."""
+        if len(self._waiting) <= self._connecting:
+            return
+        if self._limits.connections_full and (self._open or self._connecting):
+            self._on_overflow(Overflow.CONNECTIONS)
+            return
+        self._limits.connections += 1
+        self._connecting += 1
+        task = asyncio.get_running_loop().create_task(self._connect())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self) -> None:
+        host, _, port = self.address.rpartition(":")
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                _, upstream = await loop.create_connection(lambda: Upstream(self), host, int(port))
+        except OSError:  # TimeoutError and failures to resolve the name are OSErrors too
+            self._connecting -= 1
+            self._limits.connections -= 1
+            if self._waiting:
+                self._next_waiting().attempt_failed(Failure.CONNECT)
+            self._grow()
+            return
+        self._connecting -= 1
+        self._open.add(upstream)
+        self.release(upstream)
+
+    def _next_waiting(self) -> "Exchange":
+        self._limits.pending -= 1
+        return self._waiting.popleft()

@@ -1,0 +1,180 @@
+"""The companion proxy, put together: two sides, their targets, telemetry, and the mesh file they all follow."""
+
+import asyncio
+import contextlib
+import logging
+from pathlib import Path
+from random import Random
+
+from core.clock import Clock, SystemClock
+from core.faults import Fault
+from mesh_model.meshfile import load_mesh
+from mesh_model.table import RouteTable, Target, compile_table
+from mesh_proxy import discovery
+from mesh_proxy.circuit import Change
+from mesh_proxy.downstream import Downstream
+from mesh_proxy.events import MeshEvent
+from mesh_proxy.otlp_client import OtlpClient
+from mesh_proxy.routing import LiveTable, bind
+from mesh_proxy.settings import ProxySettings
+from mesh_proxy.side import Side, TrafficLimits
+from mesh_proxy.target import LiveTarget
+from mesh_proxy.telemetry import Telemetry
+
+TICK_S = 0.1
+TICKS_A_SECOND = 10
+FLUSH_S = 2.0
+DRAIN_LOOK_S = 0.02
+log = logging.getLogger(__name__)
+
+
+class MeshFileUnreadable(Fault):
+    """The mesh file is not there, or may not be read."""
+
+    code = "mesh_file_unreadable"
+
+
+class Proxy:
+    """Stands beside one virtual node. ``start`` it, ``reload`` it whenever the mesh file changes, ``stop`` it gracefully."""
+
+    def __init__(self, settings: ProxySettings, clock: Clock | None = None, random: Random | None = None) -> None:
+        self.settings = settings
+        self._clock = clock or SystemClock()
+        self._random = random or Random()
+        table = read_table(settings.mesh_file, settings.virtual_node)
+        client = OtlpClient(settings.otlp_endpoint) if settings.otlp_endpoint else None
+        self.telemetry = Telemetry(client, self._resource(table), self._clock, self._random.random)
+        self.live: LiveTable = self._bind(table, old=())
+        self.ingress, self.egress = self._side(), self._side()
+        self._follow(self.live)
+        self.accepted, self.rejected = 1, 0
+        self.draining = False
+        self._servers: list[asyncio.Server] = []
+        self._resolving: asyncio.Task[None] | None = None
+        self._ticker: asyncio.TimerHandle | None = None
+        self._ticks = 0
+
+    def __repr__(self) -> str:
+        return f"<Proxy {self.live.table.virtual_node} {self.ingress!r} {self.egress!r}>"
+
+    @property
+    def service(self) -> str:
+        """The service this proxy stands beside."""
+        return self.live.table.service
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when a port is taken."""
+        self.ingress_port = await self._listen("ingress", self.ingress, self.settings.ingress_port)
+        self.egress_port = await self._listen("egress", self.egress, self.settings.egress_port)
+        self.telemetry.start()
+        self._resolving = asyncio.create_task(discovery.keep_resolved(lambda: self.live.targets, self._clock))
+        self._tick()
+        self._tell_config("accepted", "started")
+
+    def reload(self) -> None:
+        """Follow the mesh file as it is now. Raises a Fault when it cannot be used; then everything stays as it was."""
+        try:
+            table = read_table(self.settings.mesh_file, self.settings.virtual_node)
+        except Fault as fault:
+            self.rejected += 1
+            log.error("the mesh file is not followed, the old one stays:\n%s", fault)
+            self._tell_config("rejected", fault.code)
+            raise
+        old = self.live
+        live = self._bind(table, old=old.targets)
+        self.telemetry.describe(self._resource(table))
+        self._follow(live)
+        for target in old.targets:
+            if target not in live.targets:
+                target.retire()
+        self.accepted += 1
+        self._tell_config("accepted", "reloaded")
+
+    async def stop(self) -> None:
+        """Take no more connections, answer the requests under way (``drain_seconds`` at most), deliver the telemetry."""
+        self.draining = True
+        for server in self._servers:
+            server.close()
+        for side in (self.ingress, self.egress):
+            side.drain()
+        until = self._clock.monotonic() + self.settings.drain_seconds
+        while (self.ingress.connections or self.egress.connections) and self._clock.monotonic() < until:
+            await self._clock.sleep(DRAIN_LOOK_S)
+        for side in (self.ingress, self.egress):
+            side.abort()
+        if self._ticker is not None:
+            self._ticker.cancel()
+        if self._resolving is not None:
+            self._resolving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._resolving
+        for target in self.live.targets:
+            target.retire()
+        await self._clock.sleep(0)
+        await self.telemetry.stop(FLUSH_S)
+
+    def _side(self) -> Side:
+        limits = TrafficLimits(connections=self.settings.max_connections, body_bytes=self.settings.max_body_bytes)
+        return Side(self.live.ingress, telemetry=self.telemetry, clock=self._clock, random=self._random, limits=limits)
+
+    def _bind(self, table: RouteTable, old: tuple[LiveTarget, ...]) -> LiveTable:
+        return bind(table, old=old, make_target=self._make_target, chance=self._random.random)
+
+    def _follow(self, live: LiveTable) -> None:
+        """From here on every new request follows ``live``."""
+        self.live = live
+        self.ingress.routes, self.egress.routes = live.ingress, live.egress
+
+    def _make_target(self, spec: Target) -> LiveTarget:
+        target = LiveTarget(spec, self._tell_change)
+        discovery.begin(target)
+        return target
+
+    def _tell_change(self, target: LiveTarget, change: Change, trace_id: bytes) -> None:
+        table = self.live.table
+        inside = target.spec is table.application  # the ingress does not know its callers
+        event = MeshEvent(change, "" if inside else table.service, target.spec.service, target.name, trace_id)
+        self.telemetry.tell(event)
+
+    def _tell_config(self, action: str, reason: str) -> None:
+        self.telemetry.tell(MeshEvent(Change("mesh.config", action, reason), self.service))
+
+    def _resource(self, table: RouteTable) -> dict[str, str]:
+        return {
+            "service.name": table.service,
+            "service.version": table.version,
+            "service.instance.id": self.settings.instance_id,
+            "mesh.name": table.mesh,
+            "mesh.virtual_node": table.virtual_node,
+            "telemetry.sdk.name": "meshscope-proxy",
+        }
+
+    async def _listen(self, name: str, side: Side, port: int) -> int:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Downstream(side), self.settings.host, port, backlog=1024)
+        self._servers.append(server)
+        found = int(server.sockets[0].getsockname()[1])
+        log.info("%s of %s listens on %s:%d", name, self.settings.virtual_node, self.settings.host, found)
+        return found
+
+    def _tick(self) -> None:
+        self._ticker = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        now = self._clock.monotonic()
+        self._ticks += 1
+        every_second = self._ticks % TICKS_A_SECOND == 0
+        for target in self.live.targets:
+            target.tick(now)
+            if every_second:
+                target.close_idle()
+        if every_second:
+            self.ingress.second()
+            self.egress.second()
+
+
+def read_table(mesh_file: Path, virtual_node: str) -> RouteTable:
+    """Return the route table of ``virtual_node``. Raises MeshFileError, UnknownVirtualNode or MeshFileUnreadable."""
+    try:
+        text = mesh_file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MeshFileUnreadable(f"the mesh file {mesh_file} cannot be read: {error}") from error
+    return compile_table(load_mesh(text, str(mesh_file)), virtual_node)

@@ -1,0 +1,21 @@
+"""What a proxy is told from outside."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """Which mesh file to follow, which virtual node to stand beside, where to listen (port 0: any free one), where to report."""
+
+    mesh_file: Path
+    virtual_node: str
+    host: str = "127.0.0.1"
+    ingress_port: int = 15000
+    egress_port: int = 15001
+    admin_port: int = 9901
+    otlp_endpoint: str | None = None
+    instance_id: str = ""
+    drain_seconds: float = 10.0
+    max_connections: int = 10_000
+    max_body_bytes: int | None = None

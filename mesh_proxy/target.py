@@ -1,0 +1,115 @@
+"""A target as this proxy lives with it: its circuit, its connections, its budget."""
+
+from collections.abc import Callable, Collection
+
+from mesh_model.resources import StaticEndpoints
+from mesh_model.table import Target
+from mesh_proxy.circuit import Change, Circuit, Result, State
+from mesh_proxy.outlier import Endpoint
+from mesh_proxy.pool import Limits, Overflow, Pool
+from mesh_proxy.retry import within_budget
+
+OVERFLOW_EVENTS_S = 1.0
+Observer = Callable[["LiveTarget", Change, bytes], None]
+
+
+class LiveTarget:
+    """What is shared by all routes to one virtual node; it outlives a reload that does not change the node.
+
+    ``on_change`` hears of every change of the circuit and its endpoints, with an example trace id (or nothing).
+    Limits hold for this proxy alone; each endpoint brings the full limit of its listener.
+    """
+
+    def __init__(self, spec: Target, on_change: Observer) -> None:
+        self.spec = spec
+        self.circuit = Circuit(spec.outlier_detection)
+        self.pools: dict[str, Pool] = {}
+        self.active = self.active_retries = 0
+        self.overflows = 0
+        self._limits = Limits(spec.connection_pool)
+        self._on_change = on_change
+        self._untold_overflows = 0
+        self._tell_overflow_at = 0.0
+        self._now = 0.0
+        if isinstance(spec.discovery, StaticEndpoints):
+            self.replace(spec.discovery.addresses, 0.0)
+
+    def __repr__(self) -> str:
+        return f"<LiveTarget {self.spec.virtual_node} {self.circuit.state} {self.active} active {list(self.pools.values())}>"
+
+    @property
+    def name(self) -> str:
+        """The virtual node."""
+        return self.spec.virtual_node
+
+    @property
+    def may_retry(self) -> bool:
+        """Whether the retry budget has room for one more."""
+        return within_budget(self.active_retries, self.active)
+
+    def replace(self, addresses: Collection[str], now: float) -> None:
+        """Take over the addresses at which the target is found now."""
+        for gone in [address for address in self.pools if address not in addresses]:
+            self.pools.pop(gone).retire()
+        for address in addresses:
+            if address not in self.pools:
+                self.pools[address] = Pool(address, self._limits, self._overflowed)
+        self._limits.endpoints = max(1, len(self.pools))
+        self._tell(self.circuit.replace(addresses, now))
+
+    def admit(self, now: float, tried: Collection[str]) -> Endpoint | None:
+        """Return the endpoint for the next attempt; None: fail fast."""
+        self._now = now
+        if now >= self.circuit.due:
+            self._tell(self.circuit.advance(now))
+        return self.circuit.admit(tried)
+
+    def report(self, endpoint: Endpoint, result: Result, now: float, trace_id: bytes) -> None:
+        """Tell what became of an attempt."""
+        if result is Result.SUCCEEDED and endpoint.ejected_at is None:  # the way of nearly all requests
+            endpoint.failures = 0
+            return
+        changes = self.circuit.report(endpoint, result, now)
+        if changes:
+            self._tell(changes, trace_id)
+
+    def tick(self, now: float) -> None:
+        """Let time pass for the circuit."""
+        self._now = now
+        if now >= self.circuit.due:
+            self._tell(self.circuit.advance(now))
+        if self._untold_overflows and now >= self._tell_overflow_at:
+            self._tell_overflows(Overflow.PENDING, now)
+
+    def close_idle(self) -> None:
+        """A second has passed for the connections."""
+        for pool in self.pools.values():
+            pool.tick()
+
+    def retire(self) -> None:
+        """The mesh does not know the target any more (or knows it differently)."""
+        for pool in self.pools.values():
+            pool.retire()
+
+    def _overflowed(self, overflow: Overflow) -> None:
+        self.overflows += overflow is Overflow.PENDING
+        self._untold_overflows += 1
+        if self._now >= self._tell_overflow_at:
+            self._tell_overflows(overflow, self._now)
+
+    def _tell_overflows(self, overflow: Overflow, now: float) -> None:
+        """Tell of the first overflow at once, of those that follow together: a burst must not become a burst of events."""
+        limit = self.spec.connection_pool
+        most = limit.max_connections if overflow is Overflow.CONNECTIONS else limit.max_pending_requests
+        numbers = (("limit", most * self._limits.endpoints), ("overflows", self._untold_overflows))
+        self._untold_overflows, self._tell_overflow_at = 0, now + OVERFLOW_EVENTS_S
+        self._tell([Change("mesh.circuit_breaker", "overflow", overflow.value, numbers=numbers)])
+
+    def _tell(self, changes: list[Change], trace_id: bytes = b"") -> None:
+        for change in changes:
+            self._on_change(self, change, trace_id)
+
+    @property
+    def state(self) -> State:
+        """The state of the circuit."""
+        return self.circuit.state

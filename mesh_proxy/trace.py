@@ -1,0 +1,74 @@
+"""The trace of one exchange: its context, its ids, and the writing of its spans."""
+
+from typing import TYPE_CHECKING
+
+from mesh_proxy import trace_context
+from mesh_proxy.spans import HopSpans, attribute, trace_state
+
+if TYPE_CHECKING:
+    from mesh_proxy.request import RequestHead
+    from mesh_proxy.side import Side
+
+LONGEST_PATH = 512
+
+
+class Trace:
+    """One SERVER span and a CLIENT span per attempt, if they are wanted: a caller may have decided against recording."""
+
+    __slots__ = ("_attempt_id", "_attributes", "_context", "_head", "_side", "_span_id")
+
+    def __init__(self, side: "Side", head: "RequestHead") -> None:
+        self._side, self._head = side, head
+        self._attributes = b""
+        context = trace_context.parse(head.traceparent) if head.traceparent else None
+        self._context = context or trace_context.new_root(side.random)
+        if self._context.sampled:
+            self._span_id = trace_context.new_span_id(side.random)
+            path = head.path.partition(b"?")[0][:LONGEST_PATH].decode("latin-1")
+            state = trace_state(head.tracestate) if context is not None else b""
+            self._attributes = attribute("url.path", path) + state
+
+    @property
+    def trace_id(self) -> bytes:
+        """The id of the trace; 16 bytes."""
+        return self._context.trace_id
+
+    def begin_attempt(self) -> bytes:
+        """Begin a CLIENT span; return the headers that make it the caller."""
+        context = self._context
+        if context.sampled:
+            self._attempt_id = trace_context.new_span_id(self._side.random)
+            line = trace_context.header_line(context, self._attempt_id)
+        else:
+            line = b"traceparent: %b\r\n" % (self._head.traceparent)
+        state = self._head.tracestate
+        return line + b"tracestate: %b\r\n" % state if state and context.parent_id else line
+
+    def end_attempt(self, spans: HopSpans, began: float, status: int, flag: str, error: str, resend: int, more: bytes) -> None:
+        """Write the CLIENT span of the attempt, which ends now; ``began`` is a moment of the monotonic clock."""
+        context = self._context
+        if not context.sampled:
+            return
+        telemetry = self._side.telemetry
+        more += self._attributes
+        if resend:
+            more += attribute("http.request.resend_count", resend)
+        if not error and status >= 400:
+            error = str(status)
+        times = (telemetry.ns(began), telemetry.ns(self._side.clock.monotonic()))
+        ids = (self._attempt_id, self._span_id)
+        telemetry.spans.put(spans.client(context, ids, times, self._head.method, status, flag, error, more))
+
+    def end(self, spans: HopSpans, began: float, status: int, flags: str, more: bytes) -> None:
+        """Write the SERVER span, which ends now."""
+        if self._context.sampled:
+            telemetry = self._side.telemetry
+            times = (telemetry.ns(began), telemetry.ns(self._side.clock.monotonic()))
+            more += self._attributes
+            telemetry.spans.put(spans.server(self._context, self._span_id, times, self._head.method, status, flags, more))
+
+
+def passed_on(head: "RequestHead") -> bytes:
+    """Return the trace context's headers as they came: this proxy takes no part in the trace."""
+    parent = b"traceparent: %b\r\n" % head.traceparent if head.traceparent else b""
+    return parent + b"tracestate: %b\r\n" % head.tracestate if head.tracestate else parent

@@ -1,0 +1,41 @@
+"""The W3C trace context: who called, and whether the trace is recorded."""
+
+import re
+from random import Random
+from typing import NamedTuple
+
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class TraceContext(NamedTuple):
+    """A place in a trace: 16 bytes of trace id, 8 bytes of the caller's span id (empty at a root), the flags as sent."""
+
+    trace_id: bytes
+    parent_id: bytes
+    flags: bytes
+    sampled: bool
+
+
+def parse(traceparent: bytes) -> TraceContext | None:
+    """Return what a ``traceparent`` header says; None when it must be ignored."""
+    if len(traceparent) != 55 and (traceparent[:2] == b"00" or traceparent[55:56] != b"-"):
+        return None
+    if _TRACEPARENT.match(traceparent) is None:
+        return None
+    text = traceparent.decode("latin-1")
+    return TraceContext(bytes.fromhex(text[3:35]), bytes.fromhex(text[36:52]), traceparent[53:55], bool(int(text[54], 16) & 1))
+
+
+def new_root(random: Random) -> TraceContext:
+    """Return the start of a new, recorded trace."""
+    return TraceContext((random.getrandbits(128) or 1).to_bytes(16, "big"), b"", b"01", True)
+
+
+def new_span_id(random: Random) -> bytes:
+    """Return 8 random bytes, not all zero."""
+    return (random.getrandbits(64) or 1).to_bytes(8, "big")
+
+
+def header_line(context: TraceContext, span_id: bytes) -> bytes:
+    """Return the ``traceparent`` header that makes ``span_id`` the caller."""
+    return b"traceparent: 00-%b-%b-%b\r\n" % (context.trace_id.hex().encode(), span_id.hex().encode(), context.flags)
