@@ -79,7 +79,8 @@ def check(signal: Signal, body: bytes, limits: Limits) -> int:
             raise TooLarge(f"the request holds {items} items, the limit is {limits.items_per_request}; send it in parts")
         request.FromString(body)
     except DecodeError as error:
-        raise Malformed(f"the body is not a protobuf {request.DESCRIPTOR.full_name}: {_hint(body) or str(error).rpartition(": ")[2]}") from None
+        reason = _hint(body) or str(error).rpartition(": ")[2]
+        raise Malformed(f"the body is not a protobuf {request.DESCRIPTOR.full_name}: {reason}") from None
     return items
 
 
