@@ -1,5 +1,6 @@
 """GET /services/{name}/golden-signals: rate, errors, latency and saturation of one service over time."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
@@ -100,12 +101,9 @@ def router(ask: Questions, asked: Asked, clock: Clock) -> APIRouter:
             raise NotFound(f"Nothing was heard from a service named {name!r}.")
         totals, truncated = upto(rows, MAX_GROUPS)
         groups = [row["group"] for row in totals]
-        steps = (
-            await ask.ask("golden_signals_points", **which, groups=groups, step=length, since=covered.since, until=covered.until)
-            if groups
-            else []
-        )
-        series = [_series(row, [point for point in steps if point["group"] == row["group"]], covered, length) for row in totals]
+        moments = {"groups": groups, "step": length, "since": covered.since, "until": covered.until}
+        steps = await ask.ask("golden_signals_points", **which, **moments) if groups else []
+        series = await asyncio.to_thread(_series, totals, steps, covered, length)
         if not series and not by:
             series = [Series(group="", points=points([], covered, length), total=NOTHING)]
         return GoldenSignals(service=name, start=window.start, end=window.end, step_s=length, series=series, truncated=truncated)
@@ -113,5 +111,11 @@ def router(ask: Questions, asked: Asked, clock: Clock) -> APIRouter:
     return routes
 
 
-def _series(total: Row, rows: list[Row], covered: Coverage, step: int) -> Series:
-    return Series(group=total["group"], points=points(rows, covered, step), total=Total.model_validate(total))
+def _series(totals: list[Row], steps: list[Row], covered: Coverage, length: int) -> list[Series]:
+    grouped: dict[str, list[Row]] = {total["group"]: [] for total in totals}
+    for step in steps:
+        grouped[step["group"]].append(step)
+    return [
+        Series(group=total["group"], points=points(grouped[total["group"]], covered, length), total=Total.model_validate(total))
+        for total in totals
+    ]

@@ -1,9 +1,10 @@
 """GET /traces and GET /traces/{trace_id}: single requests, from end to end."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from query_api.faults import InvalidParameter, NotFound
 from query_api.parameters import PLAIN, Answer, Asked, Instant, Text, Windowed
@@ -14,6 +15,7 @@ from query_api.trace_tree import tree_order
 MAX_TRACES = 1000
 MAX_SPANS = 20_000
 _FOREVER_NS = 2**63 - 1
+_FIRST_LOOK_NS = 60_000_000_000
 Duration = Annotated[
     str,
     Query(
@@ -118,14 +120,14 @@ def router(ask: Questions, asked: Asked) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=MAX_TRACES)] = 50,
     ) -> Traces:
         """List traces with a span that starts in the window, newest first; durations are those of whole traces."""
-        rows = await ask.ask("traces", start_ns=window.start_ns, end_ns=window.end_ns, limit=limit, **wanted.parameters())
+        rows = await _newest(ask, window, limit, wanted.parameters())
         found = [TraceRow.model_validate({**row, "start": row["started"]}) for row in rows]
         return Traces(start=window.start, end=window.end, traces=found)
 
-    @routes.get("/traces/{trace_id}")
+    @routes.get("/traces/{trace_id}", response_model=Trace)
     async def trace(
         trace_id: Annotated[str, Path(pattern="^[0-9a-fA-F]{32}$", description="32 hex digits.")],
-    ) -> Trace:
+    ) -> Response:
         """Show one trace with all its spans."""
         trace_id = trace_id.lower()
         bounds = await ask.ask("trace_bounds", trace_id=trace_id)
@@ -134,16 +136,37 @@ def router(ask: Questions, asked: Asked) -> APIRouter:
         (where,) = bounds
         lies = {"start_ns": where["start_ns"], "end_ns": where["end_ns"], "services": where["services"]}
         rows = await ask.ask("trace_spans", trace_id=trace_id, **lies, limit=MAX_SPANS + 1)
-        return Trace(
-            trace_id=trace_id,
-            start=where["started"],
-            duration_ms=(where["end_ns"] - where["start_ns"]) / 1e6,
-            services=where["services"],
-            spans=[_span(row, depth) for row, depth in tree_order(rows[:MAX_SPANS])],
-            truncated=len(rows) > MAX_SPANS,
-        )
+        # Thousands of spans take a while to write down: not on the event loop.
+        return Response(await asyncio.to_thread(_written, trace_id, where, rows), media_type="application/json")
 
     return routes
+
+
+async def _newest(ask: Questions, window: Window, limit: int, wanted: dict[str, Any]) -> list[Row]:
+    # The end of the window is looked at first, then 16 times as much: the newest are found without reading all the others.
+    # A trace that started within that end has all of its spans there, so that none newer can be missing.
+    length = _FIRST_LOOK_NS
+    while True:
+        start_ns = max(window.start_ns, window.end_ns - length)
+        whole = start_ns == window.start_ns
+        rows = await ask.ask(
+            "traces", start_ns=start_ns, end_ns=window.end_ns, sure_from_ns=0 if whole else start_ns, limit=limit, **wanted
+        )
+        if whole or len(rows) >= limit:
+            return rows
+        length *= 16
+
+
+def _written(trace_id: str, where: Row, rows: list[Row]) -> str:
+    told = Trace(
+        trace_id=trace_id,
+        start=where["started"],
+        duration_ms=(where["end_ns"] - where["start_ns"]) / 1e6,
+        services=where["services"],
+        spans=[_span(row, depth) for row, depth in tree_order(rows[:MAX_SPANS])],
+        truncated=len(rows) > MAX_SPANS,
+    )
+    return told.model_dump_json()
 
 
 def _span(row: Row, depth: int) -> Span:

@@ -318,6 +318,14 @@ class TestTraces:
         found = (await api.get("traces", **wanted))["traces"]
         assert [row["root_name"].removeprefix("GET /") for row in found] == names
 
+    async def test_a_trace_whose_last_span_alone_is_recent_stays_behind_newer_ones(self, api: Api, engine: Engine) -> None:
+        for name, at in (("long", 1000), ("newer", 1600), ("newest", 1790)):
+            root = Span("gateway", SERVER, name=name, at=HOUR + at, milliseconds=10)
+            spans(engine, root, Span("payments", SERVER, root, at=HOUR + (1795 if name == "long" else at), milliseconds=10))
+        for limit in (1, 2, 3):
+            found = (await api.get("traces", limit=limit))["traces"]
+            assert [row["root_name"] for row in found] == ["newest", "newer", "long"][:limit]
+
     async def test_a_trace_reads_from_the_root_down(self, api: Api, engine: Engine) -> None:
         root = Span("gateway", SERVER, name="root", at=HOUR + 1000, milliseconds=100)
         late = Span("gateway", CLIENT, root, name="late", at=HOUR + 1000 + 50 * MS, milliseconds=10)

@@ -209,7 +209,17 @@ async def test_a_question_may_not_take_for_ever(engine: Engine) -> None:
     spans(engine, *(Span("payments", SERVER, at=HOUR + 1000) for _ in range(1000)))
     with pytest.raises(TooMuchAsked, match="shorter"):
         await Questions(engine, memory=1000).ask(
-            "traces", start_ns=0, end_ns=2**62, service="", version="", route="", error="", min_ns=0, max_ns=2**62, limit=10
+            "traces",
+            start_ns=0,
+            end_ns=2**62,
+            sure_from_ns=0,
+            service="",
+            version="",
+            route="",
+            error="",
+            min_ns=0,
+            max_ns=2**62,
+            limit=10,
         )
 
 

@@ -1,4 +1,5 @@
 -- Traces with a span that fits, newest first. Durations are the traces' own; they are known to the index only.
+-- sure_from_ns: leave out what started before; when only the end of a window is looked at, newer ones may be missing there.
 SELECT
     lower(hex(i.trace_id)) AS trace_id,
     min(i.start) AS started,
@@ -20,6 +21,7 @@ WHERE i.trace_id IN (
         AND ({error:String} != 'true' OR s.error)
 )
 GROUP BY i.trace_id
-HAVING duration_ns >= {min_ns:UInt64} AND duration_ns <= {max_ns:UInt64} AND ({error:String} != 'false' OR errors = 0)
+HAVING toUnixTimestamp64Nano(started) >= {sure_from_ns:Int64}
+    AND duration_ns >= {min_ns:UInt64} AND duration_ns <= {max_ns:UInt64} AND ({error:String} != 'false' OR errors = 0)
 ORDER BY started DESC, trace_id
 LIMIT {limit:UInt32}
