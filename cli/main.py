@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import uvloop
 from cyclopts import App, Parameter
 from pydantic import ValidationError
@@ -90,15 +91,44 @@ def proxy(
     )
 
 
+@app.command
+def demo(*, duration: float | None = None, http_port: int = 8080, directory: Path | None = None) -> None:
+    """Run a small fintech mesh through real proxies, with traffic, a canary and a failing ledger.
+
+    Parameters
+    ----------
+    duration
+        Stop after so many seconds of traffic and exit with 0 only if everything was seen; until Ctrl-C if not given.
+    http_port
+        Dashboard and query API.
+    directory
+        Where data, configuration and logs of the run are kept; a temporary directory if not given.
+    """
+    from cli.demo.run import run  # noqa: PLC0415
+
+    if not uvloop.run(run(http_port=http_port, duration=duration, directory=directory)):
+        sys.exit(1)
+
+
+@app.command(show=False)
+def demo_services(plan: Path, otlp_endpoint: str, control_port: int) -> None:
+    """Run the demo's applications; `meshscope demo` starts this.
+
+    Parameters
+    ----------
+    plan
+        The nodes of the mesh, as JSON.
+    """
+    from cli.demo.plan import Node  # noqa: PLC0415
+    from cli.demo.services import serve  # noqa: PLC0415
+
+    uvloop.run(serve(msgspec.json.decode(plan.read_bytes(), type=list[Node]), otlp_endpoint, control_port))
+
+
 def main() -> None:
     """Run the command line; a fault is told in its own words, with exit status 2 for input to mend, else 1."""
-    # Standard error is for people here; what a command answers goes to standard output.
-    console = Console(stderr=True)
-    logging.basicConfig(
-        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False, rich_tracebacks=False)]
-    )
-    for chatty in ("httpx", "clickhouse_connect", "alembic", "uvicorn"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    console = Console(stderr=True)  # what a command answers goes to standard output
+    _log_to(console)
     try:
         app()
     except ValidationError as error:
@@ -109,3 +139,13 @@ def main() -> None:
     except Fault as fault:
         console.print(str(fault), style="red", markup=False, soft_wrap=True)
         sys.exit(1 if fault.retryable else 2)
+
+
+def _log_to(console: Console) -> None:
+    """Log for people at a terminal, in whole lines for everything else."""
+    if console.is_terminal:
+        logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)])
+    else:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for chatty in ("httpx", "clickhouse_connect", "alembic", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
