@@ -248,6 +248,9 @@ class Downstream(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """A request is known; one with a body starts before the body is there."""
+        most = self._side.limits.head_bytes
+        if self._unparsed > most and sum(map(len, self._lines), len(self._url)) > most:  # one read may bring more than a head
+            self._refuse(431, "Request Header Fields Too Large")
         exchange = self._receiving = Exchange(self, self._side, self._head())
         self._unparsed = self._body_size = 0
         if exchange.head.has_body:

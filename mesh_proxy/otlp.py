@@ -49,3 +49,23 @@ def key_value(key: str, value: str | bool | int | float) -> bytes:
 def attribute(field: int, key: str, value: str | bool | int | float) -> bytes:
     """Encode one attribute of a message that keeps its attributes in ``field``."""
     return message(field, key_value(key, value))
+
+
+class TextAttribute:
+    """Encodes one attribute again and again with short texts: all but the lengths and the text is known beforehand."""
+
+    __slots__ = ("_field", "_key", "_key_bytes", "_room")
+
+    def __init__(self, field: int, key: str) -> None:
+        self._field, self._key = field, key
+        self._key_bytes = message(1, key.encode()) + b"\x12"
+        self._room = 127 - len(self._key_bytes) - 3
+
+    def of(self, text: bytes) -> bytes:
+        """Return the attribute with this ASCII text."""
+        size = len(text)
+        if size > self._room:
+            return attribute(self._field, self._key, text.decode("latin-1"))
+        key = self._key_bytes
+        head = bytes((self._field << 3 | 2, len(key) + size + 3))
+        return b"%b%b%b%b" % (head, key, bytes((size + 2, 0x0A, size)), text)

@@ -1,15 +1,16 @@
 """A request as it was received: its head, and its body as far as it has come."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mesh_proxy.http_wire import CHUNKED, LAST_CHUNK, chunk
 from mesh_proxy.retry import REPLAYABLE_BODY_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
-    """What a request's head says. ``lines`` are the headers that go on as they are; ``last``: the client asked to close."""
+class RequestHead(NamedTuple):
+    """What a request's head says (a tuple: one is made per request, and a frozen dataclass costs three times as much).
+
+    ``lines`` are the headers that go on as they are; ``last``: the client asked to close."""
 
     method: bytes
     path: bytes

@@ -82,9 +82,10 @@ class Telemetry:
             return
         self._stopping = True
         self._many.set()
-        if self._task is not None:
+        task, self._task = self._task, None
+        if task is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._task, within_s)
+                await asyncio.wait_for(task, within_s)
         for outbox in (self.spans, self.events):
             outbox.give_up("shutdown")
             while outbox.take():

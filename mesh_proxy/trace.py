@@ -3,13 +3,15 @@
 from typing import TYPE_CHECKING
 
 from mesh_proxy import trace_context
-from mesh_proxy.spans import HopSpans, attribute, trace_state
+from mesh_proxy.otlp import TextAttribute
+from mesh_proxy.spans import ATTRIBUTES_FIELD, HopSpans, attribute, trace_state
 
 if TYPE_CHECKING:
     from mesh_proxy.request import RequestHead
     from mesh_proxy.side import Side
 
 LONGEST_PATH = 512
+URL_PATH = TextAttribute(ATTRIBUTES_FIELD, "url.path")
 
 
 class Trace:
@@ -24,9 +26,9 @@ class Trace:
         self._context = context or trace_context.new_root(side.random)
         if self._context.sampled:
             self._span_id = trace_context.new_span_id(side.random)
-            path = head.path.partition(b"?")[0][:LONGEST_PATH].decode("latin-1")
-            state = trace_state(head.tracestate) if context is not None else b""
-            self._attributes = attribute("url.path", path) + state
+            self._attributes = URL_PATH.of(head.path.partition(b"?")[0][:LONGEST_PATH])
+            if head.tracestate and context is not None:
+                self._attributes += trace_state(head.tracestate)
 
     @property
     def trace_id(self) -> bytes:

@@ -86,8 +86,6 @@ class Backend:
                     break
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
-        finally:
-            writer.close()
 
     @staticmethod
     async def _write(writer: asyncio.StreamWriter, reply: Reply, *, head_only: bool) -> None:
@@ -129,6 +127,7 @@ async def listening(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter]
         except asyncio.CancelledError:
             writer.transport.abort()
         finally:
+            writer.close()
             tasks.discard(task)
 
     server = await asyncio.start_server(remembered, "127.0.0.1", 0)

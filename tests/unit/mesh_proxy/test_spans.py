@@ -131,3 +131,8 @@ def test_closing_is_information_not_warning() -> None:
     assert record.severity_number == 9
     whole = otlp.message(1, otlp.message(2, element))
     assert ExportLogsServiceRequest.FromString(whole).resource_logs[0].scope_logs[0].log_records[0].severity_number == 9
+
+
+@given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=300))
+def test_a_prepared_attribute_is_the_same_as_any_other(text: str) -> None:
+    assert otlp.TextAttribute(9, "url.path").of(text.encode()) == attribute("url.path", text)
