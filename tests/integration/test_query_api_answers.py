@@ -136,6 +136,15 @@ class TestGoldenSignals:
             "p99_ms": near(500),
         }
 
+    async def test_a_call_that_the_proxy_and_the_application_saw_counts_once(self, api: Api, engine: Engine) -> None:
+        for n in range(10):
+            inbound = proxied(Span("payments", SERVER, at=HOUR + 1000 + n, milliseconds=30), "inbound")
+            spans(engine, inbound, Span("payments", SERVER, inbound, at=HOUR + 1000 + n, milliseconds=20, error=True))
+        (series,) = (await api.get("services/payments/golden-signals"))["series"]
+        assert (series["total"]["calls"], series["total"]["errors"], series["total"]["p95_ms"]) == (10, 0, near(30))
+        (busy,) = [point for point in series["points"] if point["rate"]]
+        assert (busy["rate"], busy["error_rate"], busy["in_flight"]) == (1.0, 0, pytest.approx(0.03))
+
     async def test_a_group_for_each_version_or_route_busiest_first(self, api: Api, engine: Engine) -> None:
         spans(engine, *(Span("payments", SERVER, version="v1", name="GET /pay", at=HOUR + 1000, error=n < 1) for n in range(8)))
         spans(
