@@ -75,10 +75,12 @@ def mount(server: FastAPI, api: httpx.AsyncClient, *, clock: Clock | None = None
         suppress_callback_exceptions=True,
         add_log_handler=False,
     )
+    app.backend.websocket_capability = False  # callbacks go over HTTP; else every browser keeps an idle WebSocket open
     known = pages()
     questions = QueryApi(api, clock or SystemClock())
     app.layout = shell.frame(known)
     shell.register(app, known)
     for page in known.values():
         page.register(app, questions)
+    app._setup_server()  # Dash does it at the first request to "/" only, and a browser may open any page first
     return app

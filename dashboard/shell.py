@@ -109,7 +109,7 @@ def register(app: Dash, pages: Mapping[str, Page]) -> None:
         content: Any = no_update
         if path != shown:
             content = page.layout(**params) if page else nothing_here(path)
-        return content, navigation(pages, path, params), ranges(path, params), {"path": path, "title": title}
+        return content, navigation(pages, path, params), ranges(path if page else "/", params), {"path": path, "title": title}
 
     def route_shown(pathname: str | None, search: str | None, shown: dict[str, str] | None) -> tuple[Any, ...]:
         return route(pathname, search, (shown or {}).get("path"))

@@ -45,7 +45,7 @@
   }
   function withGraph(act, tries) {
     const graph = cy();
-    if (graph && graph.elements().nonempty()) act(graph);
+    if (graph && !graph.destroyed() && graph.elements().nonempty()) act(graph);
     else if (tries > 0) window.setTimeout(() => withGraph(act, tries - 1), 50);
   }
   function fit(graph) {
@@ -69,12 +69,17 @@
     graph.on("mouseover", ".card, .arrow", () => (graph.container().style.cursor = "pointer"));
     graph.on("mouseout", ".card, .arrow", () => (graph.container().style.cursor = ""));
     let width = graph.width();
-    new ResizeObserver(() => {
-      if (Math.abs(graph.container().clientWidth - width) > 8) {
+    const watcher = new ResizeObserver(() => {
+      if (graph.destroyed()) {
+        watcher.disconnect();
+        return;
+      }
+      if (graph.container().clientWidth > 0 && Math.abs(graph.container().clientWidth - width) > 8) {
         width = graph.container().clientWidth;
         fit(graph);
       }
-    }).observe(graph.container());
+    });
+    watcher.observe(graph.container());
   }
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
@@ -103,10 +108,20 @@
           window.setTimeout(() => withGraph((graph) => { listen(graph); fit(graph); }, 40), 30);
         }
       },
-      setParam: function (value) {
-        const name = window.dash_clientside.callback_context.triggered_id;
-        const asked = name && name.split("--")[1];
-        if (asked) goWith({ [asked]: value === "__any__" ? "" : value });
+      readParams: function (search, defaults) {
+        const params = new URLSearchParams(search || "");
+        const outputs = window.dash_clientside.callback_context.outputs_list;
+        return outputs.map((output) => {
+          const name = output.id.split("--")[1];
+          const kept = (defaults || {})[name];
+          if (output.property === "checked") return params.get(name) === "true";
+          return params.get(name) || (kept === undefined ? null : kept);
+        });
+      },
+      setParam: function (value, defaults) {
+        const name = (window.dash_clientside.callback_context.triggered_id || "").split("--")[1];
+        if (!name || value === null || value === undefined) return;
+        goWith({ [name]: (defaults || {})[name] === value ? "" : value });
       },
     },
   });

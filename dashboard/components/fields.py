@@ -1,10 +1,10 @@
 """Inputs whose value is a parameter of the URL: what is chosen goes there, and comes back from there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import ClientsideFunction, Dash, Input, html
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 
 def field_id(page: str, param: str) -> str:
@@ -13,10 +13,10 @@ def field_id(page: str, param: str) -> str:
 
 
 def choice(
-    page: str, param: str, label: str, options: Sequence[tuple[str, str]], value: str, *, quiet: bool = False, **more: Any
+    page: str, param: str, label: str, options: Sequence[tuple[str, str]], value: str | None, *, quiet: bool = False, **more: Any
 ) -> Any:
     """Return a list to choose from: options are (value, text); a ``quiet`` label is for screen readers only."""
-    known = options if any(option == value for option, _ in options) else [*options, (value, value)]
+    known = options if value is None or any(option == value for option, _ in options) else [*options, (value, value)]
     data = [{"value": option, "label": text} for option, text in known if option or text]
     key = field_id(page, param)
     settings: dict[str, Any] = {
@@ -34,9 +34,17 @@ def toggle(page: str, param: str, label: str, value: bool) -> Any:
     return html.Div(dmc.Switch(id=field_id(page, param), label=label, checked=value, size="sm"), className="field toggle")
 
 
+def defaults(page: str, values: Mapping[str, str | bool]) -> Any:
+    """Return what keeps the values of inputs whose parameter the URL does not have; part of a page's layout."""
+    return dcc.Store(id=f"{page}-defaults", data=dict(values))
+
+
 def register(app: Dash, page: str, choices: Sequence[str], toggles: Sequence[str] = ()) -> None:
-    """Let the inputs of a page change the URL."""
-    act = ClientsideFunction("meshscope", "setParam")
-    for params, prop in ((choices, "value"), (toggles, "checked")):
-        for param in params:
-            app.clientside_callback(act, Input(field_id(page, param), prop), prevent_initial_call=True)
+    """Let the inputs of a page change the URL, and follow it; nothing but the browser does that, so it cannot lag."""
+    act, follow = ClientsideFunction("meshscope", "setParam"), ClientsideFunction("meshscope", "readParams")
+    kept = State(f"{page}-defaults", "data")
+    fields = [(param, "value") for param in choices] + [(param, "checked") for param in toggles]
+    for param, prop in fields:
+        app.clientside_callback(act, Input(field_id(page, param), prop), kept, prevent_initial_call=True)
+    outputs = [Output(field_id(page, param), prop) for param, prop in fields]
+    app.clientside_callback(follow, outputs, Input("url", "search"), kept, prevent_initial_call=True)

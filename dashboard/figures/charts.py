@@ -131,6 +131,7 @@ def frame(start: datetime, end: datetime) -> dict[str, Any]:
             "showgrid": False,
             "fixedrange": True,
             "nticks": 7,
+            "tickformat": "%H:%M",
             "hoverformat": "%H:%M:%S UTC",
         }
         | AXIS,

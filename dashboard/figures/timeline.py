@@ -1,5 +1,6 @@
 """Circuit breakers over time: a row per breaker, a bar per state it was in."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from html import escape
@@ -22,19 +23,31 @@ LONGEST = 34
 
 def ordered(edges: Sequence[BreakerEdge]) -> list[BreakerEdge]:
     """Return breakers, open ones first, then those that were not always closed, then by name."""
-    return sorted(edges, key=lambda edge: (URGENCY.get(edge.state, 2), all(_closed(one) for one in edge.intervals), name(edge)))
+    return sorted(
+        edges,
+        key=lambda edge: (
+            URGENCY.get(edge.state, 2),
+            all(_closed(one) for one in edge.intervals),
+            edge.source,
+            edge.destination,
+            edge.target,
+        ),
+    )
 
 
-def name(edge: BreakerEdge) -> str:
-    """Return what a breaker is called: who calls whom, and which target when that says more."""
-    told = f"{edge.source} → {edge.destination}"
-    return told if edge.target in ("", edge.destination) else f"{told} ({edge.target})"
+def names(edges: Sequence[BreakerEdge]) -> list[str]:
+    """Return what each breaker is called: who calls whom, and which target where a pair has several."""
+    pairs = Counter((edge.source, edge.destination) for edge in edges)
+    return [
+        f"{edge.source} → {edge.destination}" + (f" ({edge.target})" if pairs[edge.source, edge.destination] > 1 else "")
+        for edge in edges
+    ]
 
 
 def timeline(edges: Sequence[BreakerEdge], start: datetime, end: datetime) -> go.Figure:
     """Return the states of every breaker between ``start`` and ``end``."""
     rows = ordered(edges)
-    labels = [_label(edge) for edge in rows]
+    labels = [_label(told) for told in names(rows)]
     figure = go.Figure()
     for state, word, colour, pattern, opacity in STATES:
         found = [(place, one) for place, edge in enumerate(rows) for one in edge.intervals if one.state == state]
@@ -79,8 +92,7 @@ def _closed(one: Interval) -> bool:
     return one.state == "closed"
 
 
-def _label(edge: BreakerEdge) -> str:
-    told = name(edge)
+def _label(told: str) -> str:
     return escape(told if len(told) <= LONGEST else told[: LONGEST - 1] + "…")
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from dash import Dash, Output, dcc, html, no_update
+from dash import Dash, Output, dcc, html
 
 from dashboard import links, live
 from dashboard.answers import BreakerEdge, MeshEvent
@@ -17,13 +17,13 @@ TITLE = "Circuit breakers"
 ANY = "__any__"
 TYPES = ((ANY, "All events"), ("circuit_breaker", "Circuits"), ("outlier_detection", "Endpoints"), ("config", "Configuration"))
 COLUMNS: list[dict[str, Any]] = [
-    grids.column("when", "When (UTC)", width=178, sort_by="at"),
-    grids.column("event", "Event", badge="tone", width=178),
-    grids.column("way", "Between", flex=2, minWidth=140),
-    grids.column("endpoint", "Endpoint", flex=2, minWidth=110),
-    grids.column("reason", "Reason", flex=2, minWidth=130),
-    grids.column("numbers", "Numbers", flex=2, minWidth=130),
-    grids.column("trace", "Trace", link="href", width=100, short=8),
+    grids.column("when", "When (UTC)", width=168, sort_by="at"),
+    grids.column("event", "Event", badge="tone", width=168),
+    grids.column("way", "Between", flex=3, minWidth=170),
+    grids.column("endpoint", "Endpoint", flex=2, minWidth=120),
+    grids.column("reason", "Reason", flex=2, minWidth=140),
+    grids.column("numbers", "Numbers", flex=2, minWidth=110),
+    grids.column("trace", "Trace", link="href", width=98, short=8),
 ]
 
 
@@ -41,6 +41,7 @@ def layout(service: str = "", type: str = "", **_: str) -> Any:
         [
             parts.heading(TITLE, html.Span("As the proxies see them", id="breakers-note"), picker),
             *live.slots("breakers"),
+            fields.defaults("breakers", {"service": ANY, "type": ANY}),
             html.Div(parts.skeleton_tiles(4), id="breakers-tiles"),
             parts.panel("States over time", body, classes="flush timeline-panel"),
             html.Section(
@@ -77,7 +78,6 @@ def register(app: Dash, api: QueryApi) -> None:
         return [
             f"As the proxies see them, last {since}, {live.as_of(found.end)}",
             options,
-            *([no_update, no_update] if live.is_tick() else [service or ANY, kind or ANY]),
             tiles(edges, lately),
             timeline.timeline(edges, found.start, found.end),
             {"height": f"{timeline.height(len(edges))}px", "display": "block" if edges else "none"},
@@ -91,8 +91,6 @@ def register(app: Dash, api: QueryApi) -> None:
     outputs = [
         Output("breakers-note", "children"),
         Output(fields.field_id("breakers", "service"), "data"),
-        Output(fields.field_id("breakers", "service"), "value"),
-        Output(fields.field_id("breakers", "type"), "value"),
         Output("breakers-tiles", "children"),
         Output("breakers-timeline", "figure"),
         Output("breakers-timeline", "style"),

@@ -26,7 +26,9 @@ NOISE = 0.05
 
 def layout(service: str = "", by: str = "", **_: str) -> Any:
     """Return the page before its first answer."""
-    picker = fields.choice("service", "service", "Service", [(service, service)], service, quiet=True, searchable=True, w=210)
+    picker = fields.choice(
+        "service", "service", "Service", [(service, service)], service or None, quiet=True, searchable=True, w=210
+    )
     return html.Div(
         [
             parts.heading(
@@ -39,6 +41,7 @@ def layout(service: str = "", by: str = "", **_: str) -> Any:
             html.Div([_chart(*chart) for chart in CHARTS], className="charts"),
             html.Div(parts.skeleton(120), id="service-versions"),
             dcc.Store(id="service-shown", data=service),
+            fields.defaults("service", {}),
         ],
         className="page page-service",
     )
@@ -75,7 +78,7 @@ def register(app: Dash, api: QueryApi) -> None:
             name,
             name,
             [{"value": option, "label": option} for option in options],
-            name if not live.is_tick() else no_update,
+            name,
             f"Golden signals, last {since}, {live.as_of(signals.end)}",
             _splits(by, params),
             tiles(name, known, versions),
@@ -91,7 +94,7 @@ def register(app: Dash, api: QueryApi) -> None:
         Output("service-name", "children"),
         Output("service-shown", "data"),
         Output(picker, "data"),
-        Output(picker, "value"),
+        Output(picker, "placeholder"),
         Output("service-note", "children"),
         Output("service-splits", "children"),
         Output("service-tiles", "children"),
@@ -109,7 +112,7 @@ def busiest(rows: Sequence[ServiceRow]) -> str:
 
 def _nothing(params: links.Params) -> list[Any]:
     keep = [no_update] * 4
-    return [TITLE, "", [], no_update, "Golden signals", _splits("", params), parts.no_telemetry(), *keep, None]
+    return [TITLE, "", [], "", "Golden signals", _splits("", params), parts.no_telemetry(), *keep, None]
 
 
 def tiles(name: str, known: Sequence[ServiceRow], versions: GoldenSignals) -> Any:

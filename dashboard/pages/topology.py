@@ -1,5 +1,6 @@
 """The topology page: who calls whom, how well, and which circuits are open."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,13 +8,14 @@ import dash_cytoscape as cyto
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from dashboard import links, live
-from dashboard.answers import Edge, Node, Topology
+from dashboard.answers import Edge, MeshEvents, Node, Topology
 from dashboard.api import QueryApi
-from dashboard.components import health, parts, units
+from dashboard.components import events, health, parts, units
 from dashboard.figures import graph, graph_style
 
 PATH = "/"
 TITLE = "Topology"
+LATEST = "6"
 BREAKER_TONES = {"open": ("Open", "bad"), "half_open": ("Half-open", "warn"), "closed": ("Closed", "ok")}
 
 
@@ -67,13 +69,13 @@ def register(app: Dash, api: QueryApi) -> None:
 
     async def answer(params: dict[str, str], nodes: list[str] | None) -> Sequence[Any]:
         since = links.since_of(params)
-        topology = await api.topology(since)
+        topology, told = await asyncio.gather(api.topology(since), api.mesh_events(since, limit=LATEST))
         chosen = params.get("node") or params.get("edge") or ""
         shape = graph.shape_of(topology)
         return [
             graph.elements(topology, selected=chosen),
             tiles(topology),
-            side(topology, params),
+            side(topology, params, told),
             None if topology.nodes else parts.no_telemetry(),
             f"Last {since}, {live.as_of(topology.end)}",
             no_update if shape == nodes else shape,
@@ -152,13 +154,13 @@ def _entering(topology: Topology) -> list[Edge]:
     return outside or [edge for edge in topology.edges if edge.source not in called]
 
 
-def side(topology: Topology, params: dict[str, str]) -> list[Any]:
+def side(topology: Topology, params: dict[str, str], told: MeshEvents) -> list[Any]:
     """Return the panel beside the graph: what was chosen, or every service."""
     node = next((one for one in topology.nodes if one.id == params.get("node")), None)
     if node is not None:
         return _node_side(node, topology, params)
     edge = next((one for one in topology.edges if graph.edge_id(one) == params.get("edge")), None)
-    return _edge_side(edge, params) if edge is not None else _overview(topology, params)
+    return _edge_side(edge, params) if edge is not None else [*_overview(topology, params), *_latest(told, params)]
 
 
 def _overview(topology: Topology, params: dict[str, str]) -> list[Any]:
@@ -186,6 +188,24 @@ def _overview(topology: Topology, params: dict[str, str]) -> list[Any]:
     if not rows:
         return [head, parts.empty("No services yet")]
     return [head, parts.table(("Service", "Req", "Errors", "p99"), rows, numeric=(1, 2, 3), caption="Services by health")]
+
+
+def _latest(told: MeshEvents, params: dict[str, str]) -> list[Any]:
+    if not told.events:
+        return []
+    items = []
+    for event in told.events:
+        word, tone = events.words(event.action)
+        what = html.Div(
+            [html.Span(word, className="strong"), html.Span(events.way(event), className="dim")], className="latest-what"
+        )
+        when = html.Span(units.ago(event.ts, told.end), className="dim num")
+        items.append(html.Li([html.Span(className=f"cue {tone}", **{"aria-hidden": "true"}), what, when]))
+    every = parts.link("All events", links.href("/breakers", links.carried(params)))
+    head = html.Div(
+        [html.H2("Latest mesh events"), html.Div(every, className="panel-actions")], className="panel-head latest-head"
+    )
+    return [head, html.Ul(items, className="latest")]
 
 
 def _back(params: dict[str, str]) -> Any:

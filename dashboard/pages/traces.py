@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from dash import Dash, Output, html, no_update
+from dash import Dash, Output, html
 
 from dashboard import links, live
 from dashboard.answers import TraceRow
@@ -55,6 +55,7 @@ def layout(service: str = "", error: str = "", min_duration: str = "", limit: st
             parts.heading(TITLE, html.Span("Requests on their way through the mesh", id="traces-note")),
             *live.slots("traces"),
             bar,
+            fields.defaults("traces", {"service": ANY, "min_duration": ANY, "limit": DEFAULT_LIMIT}),
             html.Div(
                 [grids.grid("traces-grid", COLUMNS, row_id="trace_id"), html.Div(id="traces-empty")], className="panel grid-panel"
             ),
@@ -76,28 +77,19 @@ def register(app: Dash, api: QueryApi) -> None:
         service = params.get("service", "")
         options = [(ANY, "All services"), *[(name, name) for name in sorted({*known, service} - {""})]]
         note = f"{units.count(len(found.traces), 'trace')} of the last {since}, newest first, {live.as_of(found.end)}"
-        controls = [service or ANY, params.get("min_duration") or ANY, limit, params.get("error") == "true"]
         return [
             rows(found.traces, found.end),
             _empty(bool(known), since) if not found.traces else None,
             note,
             [{"value": value, "label": text} for value, text in options],
-            *([no_update] * 4 if live.is_tick() else controls),
             _extra(params),
         ]
-
-    def field(name: str, prop: str) -> Output:
-        return Output(fields.field_id("traces", name), prop)
 
     outputs = [
         Output("traces-grid", "rowData"),
         Output("traces-empty", "children"),
         Output("traces-note", "children"),
-        field("service", "data"),
-        field("service", "value"),
-        field("min_duration", "value"),
-        field("limit", "value"),
-        field("error", "checked"),
+        Output(fields.field_id("traces", "service"), "data"),
         Output("traces-extra", "children"),
     ]
     live.fill(app, "traces", PATH, outputs, answer)
