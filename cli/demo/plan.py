@@ -19,7 +19,7 @@ VERSIONS: dict[str, dict[str, int]] = {"payments": {"v1": 90, "v2": 10}}
 """Versions with their weights; a service not named here has only v1."""
 
 FAILS_EVERY_S = 30
-FAILS_FROM_S, FAILS_FOR_S = 10, 8
+FAILS_FROM_S, FAILS_FOR_S = 12, 6
 """The ledger answers 500 for some seconds of every half minute."""
 
 EDGES = {("external", "gateway")} | {(caller, callee) for caller, callees in CALLS.items() for callee in callees}
