@@ -198,6 +198,9 @@ def open_document(text: str, problems: list[Problem]) -> Cursor:
     except YAMLError as error:
         problems.append(Problem(1, "", f"not YAML: {error}".splitlines()[0], "YAML or JSON"))
         return Cursor(None, "", problems)
+    except RecursionError:
+        problems.append(Problem(1, "", "it is nested too deeply", "a mesh file"))
+        return Cursor(None, "", problems)
     if root is None:
         problems.append(Problem(1, "", "the file is empty", "a mapping with `mesh` and `virtualNodes`"))
     return Cursor(root, "", problems)

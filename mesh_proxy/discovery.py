@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from core.clock import Clock
 from mesh_model.resources import Dns
@@ -13,10 +13,10 @@ REFRESH_S = 5.0
 log = logging.getLogger(__name__)
 
 
-async def keep_resolved(targets: Callable[[], Iterable[LiveTarget]], clock: Clock) -> None:
+async def keep_resolved(targets: Iterable[LiveTarget], clock: Clock) -> None:
     """Keep the addresses of ENDPOINTS targets fresh; what does not resolve keeps the addresses it had. Never returns."""
     while True:
-        for target in list(targets()):
+        for target in targets:
             discovery = target.spec.discovery
             if isinstance(discovery, Dns) and discovery.response == "ENDPOINTS":
                 await resolve(target, discovery.hostname, clock)

@@ -351,9 +351,7 @@ class Exchange:
         assert self._lane is not None
         assert self._route is not None
         self._attempting = False
-        if self._retrying:
-            self._retrying = False
-            self._lane.target.active_retries -= 1
+        self._end_retry()
         if self._route.rule.per_try_s:
             self._side.unwatch_try(self, self._route.rule.per_try_s)
         if self._trace is not None:
@@ -361,12 +359,19 @@ class Exchange:
             self._trace.end_attempt(self._lane.spans, self._attempt_at, status, flag, error, self._attempts - 1, at)
         self._endpoint = self._pool = None
 
+    def _end_retry(self) -> None:
+        """Give the retry back to the target's budget."""
+        if self._retrying and self._lane is not None:
+            self._retrying = False
+            self._lane.target.active_retries -= 1
+
     def _finish(self) -> None:
         """Close the books of the request, and make way for the connection's next one."""
         self.finished = True
         side, client = self._side, self._client
         if self._route is not None and self._lane is not None:
             self._lane.target.active -= 1
+            self._end_retry()
             side.unwatch_request(self, self._route.timeout.per_request_s)
         counts = side.counts
         counts.statuses[self._status // 100 if self._status < 600 else 0] += 1

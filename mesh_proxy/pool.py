@@ -158,6 +158,7 @@ class Pool:
 
     async def _connect(self) -> None:
         host, _, port = self.address.rpartition(":")
+        host = host.strip("[]")
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):

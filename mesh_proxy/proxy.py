@@ -1,7 +1,6 @@
 """The companion proxy, put together: two sides, their targets, telemetry, and the mesh file they all follow."""
 
 import asyncio
-import contextlib
 import logging
 from pathlib import Path
 from random import Random
@@ -67,7 +66,7 @@ class Proxy:
         self.ingress_port = await self._listen("ingress", self.ingress, self.settings.ingress_port)
         self.egress_port = await self._listen("egress", self.egress, self.settings.egress_port)
         self.telemetry.start()
-        self._resolving = asyncio.create_task(discovery.keep_resolved(lambda: self.live.targets, self._clock))
+        self._resolve()
         self._tick()
         self._tell_config("accepted", "started")
 
@@ -84,6 +83,7 @@ class Proxy:
         live = self._bind(table, old=old.targets)
         self.telemetry.describe(self._resource(table))
         self._follow(live)
+        self._resolve()
         for target in old.targets:
             if target not in live.targets:
                 target.retire()
@@ -106,8 +106,7 @@ class Proxy:
             self._ticker.cancel()
         if self._resolving is not None:
             self._resolving.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._resolving
+            await asyncio.wait([self._resolving])
         for target in self.live.targets:
             target.retire()
         await self._clock.sleep(0)
@@ -124,6 +123,12 @@ class Proxy:
         """From here on every new request follows ``live``."""
         self.live = live
         self.ingress.routes, self.egress.routes = live.ingress, live.egress
+
+    def _resolve(self) -> None:
+        """Find the addresses of the present targets, now and from time to time."""
+        if self._resolving is not None:
+            self._resolving.cancel()
+        self._resolving = asyncio.create_task(discovery.keep_resolved(self.live.targets, self._clock))
 
     def _make_target(self, spec: Target) -> LiveTarget:
         target = LiveTarget(spec, self._tell_change)

@@ -99,8 +99,13 @@ class Telemetry:
                     await self._many.wait()
             self._many.clear()
             self._anchor()
-            await self._deliver(self.events, "/v1/logs")
-            await self._deliver(self.spans, "/v1/traces")
+            try:
+                await self._deliver(self.events, "/v1/logs")
+                await self._deliver(self.spans, "/v1/traces")
+            except Exception:
+                log.exception("a batch of telemetry met a fault of the proxy")
+                self.events.give_up("fault")
+                self.spans.give_up("fault")
 
     async def _deliver(self, outbox: Outbox, path: str) -> None:
         """Deliver what the outbox holds now; what comes meanwhile waits for the next time."""

@@ -38,6 +38,7 @@ class Upstream(asyncio.Protocol):
         "_exchange",
         "_head_only",
         "_headed",
+        "_held",
         "_interim",
         "_is_chunked",
         "_length",
@@ -71,7 +72,7 @@ class Upstream(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._discarding = 0
-        self._head_only = False
+        self._head_only = self._held = False
         self.idle_ticks = 0
         self._reset()
 
@@ -98,12 +99,14 @@ class Upstream(asyncio.Protocol):
 
     def hold(self) -> None:
         """Stop reading: the client is slower than the endpoint."""
-        if not self.transport.is_closing():
+        if not self._held and not self.transport.is_closing():
+            self._held = True
             self.transport.pause_reading()
 
     def resume(self) -> None:
         """Read again."""
-        if not self.transport.is_closing():
+        if self._held and not self.transport.is_closing():
+            self._held = False
             self.transport.resume_reading()
 
     # asyncio's callbacks
@@ -231,6 +234,7 @@ class Upstream(asyncio.Protocol):
         if self._surplus or not self._reusable or (exchange is not None and not exchange.request_sent):
             self.close()
         else:
+            self.resume()
             self._pool.release(self)
         if exchange is not None:
             exchange.response_complete()

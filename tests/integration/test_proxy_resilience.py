@@ -1,4 +1,5 @@
 import asyncio
+import json
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -269,3 +270,24 @@ async def test_a_kept_connection_the_endpoint_closed_is_not_used(tmp_path: Path)
             assert (await get(running.egress_port, "/")).status == 200
             await until(lambda: not running.live.targets[0].pools[one.address].open)
             assert one.connections == number
+
+
+async def test_a_client_that_leaves_between_two_tries_gives_its_retry_back(tmp_path: Path) -> None:
+    reply = Reply(503, headers={"Retry-After": "5"})
+    async with backend(lambda _: reply) as one, proxy(only(one.address), tmp_path) as running:
+        _, writer = await asyncio.open_connection("127.0.0.1", running.egress_port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: api.local\r\n\r\n")
+        target = running.live.targets[0]
+        await until(lambda: target.active_retries == 1)
+        writer.close()
+        await until(lambda: target.active_retries == target.active == 0)
+        assert len(one.received) == 1
+
+
+async def test_a_name_is_resolved_for_every_connection(tmp_path: Path) -> None:
+    async with backend() as one:
+        document = json.loads(only(one.address, port=one.port))
+        document["virtualNodes"][1]["spec"]["serviceDiscovery"] = {"dns": {"hostname": "localhost"}}
+        async with proxy(json.dumps(document), tmp_path) as running:
+            assert (await get(running.egress_port, "/")).status == 200
+            assert list(running.live.targets[0].pools) == [f"localhost:{one.port}"]

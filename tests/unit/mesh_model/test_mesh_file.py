@@ -135,6 +135,10 @@ def test_what_is_no_mapping_is_told_with_its_line(text: str, line: int) -> None:
     assert problems_of(text)[0].startswith(f"shop.yaml:{line}: ")
 
 
+def test_a_document_without_bottom_is_refused() -> None:
+    assert "nested too deeply" in problems_of("[" * 5000)[0]
+
+
 @given(st.text(max_size=200))
 def test_any_text_loads_or_is_refused_with_a_line_per_problem(text: str) -> None:
     with pytest.raises(MeshFileError) as caught:
