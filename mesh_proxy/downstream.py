@@ -9,23 +9,8 @@ import httptools
 
 from mesh_proxy import rescue
 from mesh_proxy.exchange import Exchange
-from mesh_proxy.http_wire import (
-    CONNECTION,
-    CONTINUE,
-    ENCODING,
-    EXPECT,
-    HOST,
-    LENGTH,
-    METHODS,
-    REQUEST_ROLES,
-    TRACEPARENT,
-    TRACESTATE,
-    own_reply,
-    plain_path,
-    split_target,
-    without_named,
-)
-from mesh_proxy.request import RequestHead
+from mesh_proxy.head_reader import HEAD_TOO_LARGE, HeadReader, Refused
+from mesh_proxy.http_wire import CONTINUE, own_reply
 from mesh_proxy.spans import attribute
 
 if TYPE_CHECKING:
@@ -37,14 +22,6 @@ LINGER_TICKS = 2
 LONGEST_HOST = 255
 
 
-class Refused(Exception):
-    """The connection's bytes are not a request this proxy takes; an answer tells why, then the connection closes."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status, self.text = status, text
-
-
 class Downstream(asyncio.Protocol):
     """Parses requests strictly and lets one exchange at a time run; further ones wait, and reading stops meanwhile."""
 
@@ -52,39 +29,32 @@ class Downstream(asyncio.Protocol):
         "_advancing",
         "_body_size",
         "_client_attribute",
-        "_connection_header",
         "_current",
-        "_encoding",
-        "_expect",
         "_held",
-        "_host",
         "_host_attribute",
         "_last_host",
-        "_length",
-        "_lines",
         "_lingering",
         "_parser",
         "_quiet_ticks",
+        "_reader",
         "_receiving",
         "_refused",
         "_side",
-        "_traceparent",
-        "_tracestate",
         "_unparsed",
-        "_url",
         "_waiting",
         "closing",
         "congested",
+        "on_header",
+        "on_url",
         "transport",
     )
 
     transport: asyncio.Transport
-    _lines: list[bytes]
-    _host: bytes | None
-    _length: bytes | None
 
     def __init__(self, side: "Side") -> None:
         self._side = side
+        self._reader = reader = HeadReader(side.limits.headers)
+        self.on_url, self.on_header = reader.on_url, reader.on_header  # httptools calls them without a detour
         self._parser = httptools.HttpRequestParser(self)
         self._current: Exchange | None = None
         self._receiving: Exchange | None = None
@@ -93,8 +63,6 @@ class Downstream(asyncio.Protocol):
         self.closing = self.congested = self._held = self._advancing = False
         self._unparsed = self._body_size = self._quiet_ticks = self._lingering = 0
         self._client_attribute = self._host_attribute = self._last_host = b""
-        self._url = b""
-        self._begin()
 
     def __repr__(self) -> str:
         return f"<Downstream {self._current!r} and {len(self._waiting)} waiting>"
@@ -158,7 +126,7 @@ class Downstream(asyncio.Protocol):
             current.quiet_ticks += 1
             if current.idle_s and current.quiet_ticks > current.idle_s:
                 current.fell_silent()
-        elif self._quiet_ticks > (limits.head_s if self._unparsed or self._url else limits.keep_alive_s):
+        elif self._quiet_ticks > (limits.head_s if self._unparsed or self._reader.begun else limits.keep_alive_s):
             self._side.counts.refused["idle"] += 1
             self.transport.close()
 
@@ -191,12 +159,13 @@ class Downstream(asyncio.Protocol):
         try:
             self._feed(data)
         except httptools.HttpParserError as error:
-            if error.__context__ is not None and self._refused is None:
-                log.error("a request met a fault of the proxy", exc_info=error.__context__)
-            self._malformed(self._refused or Refused(400, "Bad Request"))
+            cause = error.__context__
+            if cause is not None and not isinstance(cause, Refused):
+                log.error("a request met a fault of the proxy", exc_info=cause)
+            self._malformed(cause if isinstance(cause, Refused) else Refused(400, "Bad Request"))
             return
         if self._unparsed > self._side.limits.head_bytes:
-            self._malformed(Refused(431, "Request Header Fields Too Large"))
+            self._malformed(Refused(431, HEAD_TOO_LARGE))
 
     def eof_received(self) -> bool:
         """The client has gone, as far as HTTP/1.1 is concerned."""
@@ -224,34 +193,12 @@ class Downstream(asyncio.Protocol):
 
     # httptools' callbacks
 
-    def on_url(self, url: bytes) -> None:
-        """A request begins (its target may come in pieces)."""
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep what goes on to the next hop; note what is for this one. Trailers end here."""
-        if self._receiving is not None:
-            return
-        role = REQUEST_ROLES.get(name.lower())
-        if role is None:
-            self._lines.append(b"%b: %b\r\n" % (name, value))
-            if len(self._lines) > self._side.limits.headers:
-                self._refuse(431, "Request Header Fields Too Large")
-        elif role == HOST:
-            if self._host is not None:
-                self._refuse(400, "more than one Host")
-            self._host = value
-        elif role == LENGTH:
-            self._length = value
-        else:
-            self._note(role, value)
-
     def on_headers_complete(self) -> None:
         """A request is known; one with a body starts before the body is there."""
         most = self._side.limits.head_bytes
-        if self._unparsed > most and sum(map(len, self._lines), len(self._url)) > most:  # one read may bring more than a head
-            self._refuse(431, "Request Header Fields Too Large")
-        exchange = self._receiving = Exchange(self, self._side, self._head())
+        if self._unparsed > most and self._reader.size > most:  # one read may bring more than a head
+            raise Refused(431, HEAD_TOO_LARGE)
+        exchange = self._receiving = Exchange(self, self._side, self._reader.head(self._parser))
         self._unparsed = self._body_size = 0
         if exchange.head.has_body:
             self._take(exchange)
@@ -263,7 +210,7 @@ class Downstream(asyncio.Protocol):
         if most is not None:
             self._body_size += len(piece)
             if self._body_size > most:
-                self._refuse(413, rescue.TOO_LARGE.text)
+                raise Refused(413, rescue.TOO_LARGE.text)
         if self._receiving is not None and not self._receiving.finished:
             self._receiving.request_body(piece)
 
@@ -271,7 +218,7 @@ class Downstream(asyncio.Protocol):
         """The request is complete."""
         exchange, self._receiving = self._receiving, None
         self._unparsed = 0
-        self._begin()
+        self._reader.begin()
         if exchange is None or exchange.finished:
             return
         if exchange.head.has_body:
@@ -281,11 +228,6 @@ class Downstream(asyncio.Protocol):
 
     # the steps
 
-    def _begin(self) -> None:
-        self._url = b""
-        self._lines, self._host, self._length = [], None, None
-        self._connection_header = self._encoding = self._traceparent = self._tracestate = self._expect = b""
-
     def _feed(self, data: bytes) -> None:
         while data:
             try:
@@ -294,58 +236,6 @@ class Downstream(asyncio.Protocol):
             except httptools.HttpParserUpgrade as upgrade:  # an offer that is not taken up; the connection goes on as it was
                 data = data[upgrade.args[0] :]
                 self._parser = httptools.HttpRequestParser(self)
-
-    def _note(self, role: int, value: bytes) -> None:
-        if role == ENCODING:
-            if value.lower() != b"chunked":
-                self._refuse(501, "only the chunked transfer encoding is understood")
-            self._encoding = value
-        elif role == CONNECTION:
-            self._connection_header += b"," + value
-        elif role == TRACEPARENT:
-            self._traceparent = value
-        elif role == TRACESTATE:
-            self._tracestate = self._tracestate + b"," + value if self._tracestate else value
-        elif role == EXPECT:
-            self._expect = value
-
-    def _head(self) -> RequestHead:
-        parser = self._parser
-        method, path, host = parser.get_method(), self._url, self._host
-        http10 = parser.get_http_version() != "1.1"
-        if path[:1] != b"/":
-            path, authority = split_target(path)
-            host = authority if authority is not None else host
-        self._judge(method, path, host, http10=http10)
-        named = self._connection_header
-        return RequestHead(
-            method=method,
-            path=plain_path(path),
-            host=host or b"",
-            lines=without_named(self._lines, named) if named else self._lines,
-            length=self._length,
-            chunked=bool(self._encoding),
-            traceparent=self._traceparent,
-            tracestate=self._tracestate,
-            expects_continue=self._expect.lower() == b"100-continue" and not http10,
-            http10=http10,
-            last=not parser.should_keep_alive(),
-        )
-
-    def _judge(self, method: bytes, path: bytes, host: bytes | None, *, http10: bool) -> None:
-        has_body = self._encoding or (self._length or b"0") != b"0"
-        if method not in METHODS:
-            self._refuse(501, "Not Implemented")
-        if http10 and (self._encoding or self._parser.get_http_version() != "1.0"):
-            self._refuse(400, "chunked needs HTTP/1.1" if self._encoding else "HTTP/1.0 or HTTP/1.1, please")
-        if (host is None and not http10) or not path:
-            self._refuse(400, "no Host" if path else "Bad Request")
-        if has_body and self._parser.should_upgrade():
-            self._refuse(501, "an upgrade with a body is not understood")
-
-    def _refuse(self, status: int, text: str) -> None:
-        self._refused = Refused(status, text)
-        raise self._refused
 
     def _take(self, exchange: Exchange) -> None:
         if self._current is None and not self._waiting:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh_proxy.side import TrafficLimits
 from tests.fakes.http_peers import Reply, answer_from, ask, backend, get, listening, read_message, until
 from tests.fakes.proxies import only, proxy
 
@@ -160,6 +161,7 @@ async def test_an_early_answer_is_given_and_the_rest_of_the_request_is_not_wante
         (b"GET / HTTP/1.1\r\nHost: api.local\x00\r\n\r\n", 400),
         (b"GET / HTTP/2.0\r\nHost: api.local\r\n\r\n", 400),
         (b"GET nonsense HTTP/1.1\r\nHost: api.local\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: api.local\r\nExpect: miracles\r\nContent-Length: 1\r\n\r\na", 417),
         (b"CONNECT api.local:80 HTTP/1.1\r\nHost: api.local\r\n\r\n", 501),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01", 400),
         (b"GET / HTTP/1.1\r\nHost: api.local\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", 431),
@@ -203,6 +205,19 @@ async def test_a_good_request_before_a_bad_one_is_answered(tmp_path: Path) -> No
         writer.write(b"GET / HTTP/1.1\r\nHost: api.local\r\n\r\nnonsense\r\n\r\n")
         assert [(await answer_from(reader)).status for _ in range(2)] == [200, 400]
         assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_head_that_comes_drop_by_drop_gains_no_time(tmp_path: Path) -> None:
+    async with proxy(only("127.0.0.1:1"), tmp_path) as running:
+        running.egress.limits = TrafficLimits(head_s=1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.egress_port)
+        with suppress(ConnectionError):
+            async with asyncio.timeout(10):
+                while not reader.at_eof():
+                    writer.write(b"GET /" if not running.egress.connections else b"a")
+                    await asyncio.sleep(0.2)
+        assert running.egress.counts.refused["idle"] == 1
         writer.close()
 
 

@@ -1,0 +1,166 @@
+"""Gathering the head of a request, header by header, and judging it: what could be read in two ways is refused."""
+
+from typing import Protocol
+
+from mesh_proxy.http_wire import (
+    CONNECTION,
+    ENCODING,
+    EXPECT,
+    HOST,
+    LENGTH,
+    METHODS,
+    REQUEST_ROLES,
+    TRACEPARENT,
+    TRACESTATE,
+    plain_path,
+    split_target,
+    without_named,
+)
+from mesh_proxy.request import RequestHead
+
+
+class Refused(Exception):
+    """The bytes of a connection are not a request this proxy takes; an answer tells why, then the connection closes."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status, self.text = status, text
+
+
+HEAD_TOO_LARGE = "Request Header Fields Too Large"
+
+
+class Parser(Protocol):
+    """What httptools' request parser knows once it has read a head."""
+
+    def get_method(self) -> bytes:
+        """Return the method."""
+        ...
+
+    def get_http_version(self) -> str:
+        """Return the version, such as ``1.1``."""
+        ...
+
+    def should_keep_alive(self) -> bool:
+        """Tell whether another request may follow."""
+        ...
+
+    def should_upgrade(self) -> bool:
+        """Tell whether the client offers another protocol."""
+        ...
+
+
+class HeadReader:
+    """Takes httptools' callbacks, one request after the other; ``begin`` before each, ``head`` when its headers are complete."""
+
+    __slots__ = (
+        "_connection",
+        "_encoding",
+        "_expect",
+        "_host",
+        "_length",
+        "_lines",
+        "_most_headers",
+        "_traceparent",
+        "_tracestate",
+        "_url",
+        "complete",
+    )
+
+    _lines: list[bytes]
+    _host: bytes | None
+    _length: bytes | None
+
+    def __init__(self, most_headers: int) -> None:
+        self._most_headers = most_headers
+        self.begin()
+
+    @property
+    def begun(self) -> bool:
+        """Whether part of a head has come."""
+        return bool(self._url) and not self.complete
+
+    @property
+    def size(self) -> int:
+        """How long the head is, about; bytes."""
+        return sum(map(len, self._lines), len(self._url))
+
+    def begin(self) -> None:
+        """Forget the last request."""
+        self.complete = False
+        self._url = b""
+        self._lines, self._host, self._length = [], None, None
+        self._connection = self._encoding = self._traceparent = self._tracestate = self._expect = b""
+
+    def on_url(self, url: bytes) -> None:
+        """A request begins (its target may come in pieces)."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep what goes on to the next hop; note what is for this one. Trailers end here. Raises Refused."""
+        if self.complete:
+            return
+        role = REQUEST_ROLES.get(name.lower())
+        if role is None:
+            self._lines.append(b"%b: %b\r\n" % (name, value))
+            if len(self._lines) > self._most_headers:
+                raise Refused(431, HEAD_TOO_LARGE)
+        elif role == HOST:
+            if self._host is not None:
+                raise Refused(400, "more than one Host")
+            self._host = value
+        elif role == LENGTH:
+            self._length = value
+        else:
+            self._note(role, value)
+
+    def head(self, parser: Parser) -> RequestHead:
+        """Return the head. Raises Refused."""
+        self.complete = True
+        method, path, host = parser.get_method(), self._url, self._host
+        http10 = parser.get_http_version() != "1.1"
+        if path[:1] != b"/":
+            path, authority = split_target(path)
+            host = authority if authority is not None else host
+        self._judge(parser, method, path, host, http10=http10)
+        named = self._connection
+        return RequestHead(
+            method=method,
+            path=plain_path(path),
+            host=host or b"",
+            lines=without_named(self._lines, named) if named else self._lines,
+            length=self._length,
+            chunked=bool(self._encoding),
+            traceparent=self._traceparent,
+            tracestate=self._tracestate,
+            expects_continue=bool(self._expect) and not http10,
+            http10=http10,
+            last=not parser.should_keep_alive(),
+        )
+
+    def _note(self, role: int, value: bytes) -> None:
+        if role == ENCODING:
+            if value.lower() != b"chunked":
+                raise Refused(501, "only the chunked transfer encoding is understood")
+            self._encoding = value
+        elif role == CONNECTION:
+            self._connection += b"," + value
+        elif role == TRACEPARENT:
+            self._traceparent = value
+        elif role == TRACESTATE:
+            self._tracestate = self._tracestate + b"," + value if self._tracestate else value
+        elif role == EXPECT:
+            if value.lower() != b"100-continue":
+                raise Refused(417, "Expectation Failed")
+            self._expect = value
+
+    def _judge(self, parser: Parser, method: bytes, path: bytes, host: bytes | None, *, http10: bool) -> None:
+        has_body = self._encoding or (self._length or b"0") != b"0"
+        if method not in METHODS:
+            raise Refused(501, "Not Implemented")
+        if http10 and (self._encoding or parser.get_http_version() != "1.0"):
+            raise Refused(400, "chunked needs HTTP/1.1" if self._encoding else "HTTP/1.0 or HTTP/1.1, please")
+        if (host is None and not http10) or not path:
+            raise Refused(400, "no Host" if path else "Bad Request")
+        if has_body and parser.should_upgrade():
+            raise Refused(501, "an upgrade with a body is not understood")
