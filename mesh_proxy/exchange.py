@@ -14,7 +14,7 @@ from mesh_proxy import rescue
 from mesh_proxy.circuit import Result
 from mesh_proxy.http_wire import CHUNKED, CLOSE, KEEP_ALIVE, LAST_CHUNK, chunk, own_reply, status_line
 from mesh_proxy.outlier import Endpoint
-from mesh_proxy.request import RequestBody, RequestHead, upstream_head
+from mesh_proxy.request import NO_BODY, RequestBody, RequestHead, upstream_head
 from mesh_proxy.rescue import Rescue
 from mesh_proxy.retry import NO_RETRIES, Failure, Verdict, judge
 from mesh_proxy.trace import Trace, passed_on
@@ -61,7 +61,7 @@ class Exchange:
     )
 
     def __init__(self, client: "Downstream", side: "Side", head: RequestHead) -> None:
-        self.head, self.body = head, RequestBody(chunked=head.chunked, complete=not head.has_body)
+        self.head, self.body = head, RequestBody(chunked=head.chunked) if head.has_body else NO_BODY
         self._client, self._side = client, side
         self._route: LiveRoute | None = None
         self._lane: Lane | None = None
@@ -147,29 +147,18 @@ class Exchange:
     def response_head(self, status: int, lines: list[bytes], length: bytes | None, bodiless: bool, retry_after: bytes) -> None:
         """The endpoint answers: try again, or pass it on."""
         assert self._route is not None
-        self._report(Result.FAILED if status >= 500 else Result.SUCCEEDED)
+        if status >= 500:
+            self._report(Result.FAILED)
+        elif self._endpoint is not None and self._endpoint.ejected_at is None:
+            self._endpoint.failures = 0  # the way of nearly all requests
+        else:
+            self._report(Result.SUCCEEDED)
         if status in self._route.rule.statuses and self._try_again(status, retry_after):
             return
         if self._route.rule.per_try_s:
             self._side.unwatch_try(self, self._route.rule.per_try_s)
         self._status, self._answered = status, True
-        if not self.body.complete:
-            self._client.close_after_answer()
-        parts = [status_line(status), *lines]
-        if length is not None:
-            parts.append(b"content-length: %b\r\n" % length)
-        elif not bodiless:
-            self._chunked = not self.head.http10
-            if self._chunked:
-                parts.append(CHUNKED)
-            else:
-                self._client.close_after_answer()
-        if self._client.closing:
-            parts.append(CLOSE)
-        elif self.head.http10:
-            parts.append(KEEP_ALIVE)
-        parts.append(b"\r\n")
-        self._out.append(b"".join(parts))
+        self._out.append(self._client_head(status, lines, length, bodiless))
         if self._client.congested and self._upstream is not None:
             self._upstream.hold()
 
@@ -333,6 +322,27 @@ class Exchange:
             trace_id = self._trace.trace_id if self._trace is not None else b""
             self._lane.target.report(self._endpoint, result, self._side.clock.monotonic(), trace_id)
 
+    def _client_head(self, status: int, lines: list[bytes], length: bytes | None, bodiless: bool) -> bytes:
+        """Return the head of the answer, and settle how its body is framed and whether the connection goes on."""
+        client, http10 = self._client, self.head.http10
+        parts = [status_line(status), *lines]
+        if length is not None:
+            parts.append(b"content-length: %b\r\n" % length)
+        elif not bodiless:
+            self._chunked = not http10
+            if http10:
+                client.close_after_answer()
+            else:
+                parts.append(CHUNKED)
+        if not self.body.complete:
+            client.close_after_answer()
+        if client.closing:
+            parts.append(CLOSE)
+        elif http10:
+            parts.append(KEEP_ALIVE)
+        parts.append(b"\r\n")
+        return b"".join(parts)
+
     def _drop_attempt(self) -> None:
         """Leave the present attempt, wherever it is."""
         if self._backoff is not None:
@@ -356,7 +366,8 @@ class Exchange:
             self._side.unwatch_try(self, self._route.rule.per_try_s)
         if self._trace is not None:
             at = self._pool.span_attributes if self._pool is not None else b""
-            self._trace.end_attempt(self._lane.spans, self._attempt_at, status, flag, error, self._attempts - 1, at)
+            now = self._side.clock.monotonic()
+            self._trace.end_attempt(self._lane.spans, (self._attempt_at, now), status, flag, error, self._attempts - 1, at)
         self._endpoint = self._pool = None
 
     def _end_retry(self) -> None:
@@ -379,6 +390,8 @@ class Exchange:
             counts.flags[self._flags] += 1
         if self._trace is not None:
             spans = self._lane.spans if self._lane is not None else side.routes.unrouted
-            self._trace.end(spans, self._started, self._status, self._flags, client.span_attributes(self.head.host))
+            self._trace.end(
+                spans, (self._started, side.clock.monotonic()), self._status, self._flags, client.span_attributes(self.head.host)
+            )
         self.flush()
         client.done()

@@ -102,7 +102,7 @@ class HeadReader:
             return
         role = REQUEST_ROLES.get(name.lower())
         if role is None:
-            self._lines.append(b"%b: %b\r\n" % (name, value))
+            self._lines.append(name + b": " + value + b"\r\n")
             if len(self._lines) > self._most_headers:
                 raise Refused(431, HEAD_TOO_LARGE)
         elif role == HOST:
@@ -124,18 +124,20 @@ class HeadReader:
             host = authority if authority is not None else host
         self._judge(parser, method, path, host, http10=http10)
         named = self._connection
-        return RequestHead(
-            method=method,
-            path=plain_path(path),
-            host=host or b"",
-            lines=without_named(self._lines, named) if named else self._lines,
-            length=self._length,
-            chunked=bool(self._encoding),
-            traceparent=self._traceparent,
-            tracestate=self._tracestate,
-            expects_continue=bool(self._expect) and not http10,
-            http10=http10,
-            last=not parser.should_keep_alive(),
+        lines = without_named(self._lines, named) if named else self._lines
+        expects_continue = bool(self._expect) and not http10
+        return RequestHead(  # by position: half as expensive as by name
+            method,
+            plain_path(path),
+            host or b"",
+            lines,
+            self._length,
+            bool(self._encoding),
+            self._traceparent,
+            self._tracestate,
+            expects_continue,
+            http10,
+            not parser.should_keep_alive(),
         )
 
     def _note(self, role: int, value: bytes) -> None:

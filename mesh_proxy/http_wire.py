@@ -60,9 +60,9 @@ def split_target(target: bytes) -> tuple[bytes, bytes | None]:
 
 def plain_path(path: bytes) -> bytes:
     """Return a path as routes compare it: dot segments resolved, slashes merged; the query stays as it is."""
-    route, question, query = path.partition(b"?")
-    if b"//" not in route and b"/." not in route and b"%2" not in route:
+    if b"//" not in path and b"/." not in path and b"%2" not in path:
         return path
+    route, question, query = path.partition(b"?")
     for escaped, meant in ((b"%2e", b"."), (b"%2E", b".")):
         route = route.replace(escaped, meant)
     directory = route.endswith((b"/", b"/.", b"/.."))

@@ -35,7 +35,7 @@ class RequestBody:
 
     __slots__ = ("_chunked", "_pieces", "_size", "complete", "replayable")
 
-    def __init__(self, *, chunked: bool, complete: bool) -> None:
+    def __init__(self, *, chunked: bool, complete: bool = False) -> None:
         self._chunked, self.complete, self.replayable = chunked, complete, True
         self._pieces: list[bytes] = []
         self._size = 0
@@ -74,6 +74,10 @@ class RequestBody:
     def _forget(self) -> None:
         self._pieces.clear()
         self._size, self.replayable = 0, False
+
+
+NO_BODY = RequestBody(chunked=False, complete=True)
+"""What all requests without a body share; nothing is ever added to it."""
 
 
 def upstream_head(head: RequestHead) -> bytes:

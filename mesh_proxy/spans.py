@@ -109,7 +109,7 @@ def trace_state(value: bytes) -> bytes:
 
 
 def _span(trace_id: bytes, span_id: bytes, parent: bytes, times: tuple[int, int], fixed: bytes, more: bytes) -> bytes:
-    body = b"".join((b"\x0a\x10", trace_id, b"\x12\x08", span_id, parent, _TIMES(0x39, times[0], 0x41, max(times)), fixed, more))
+    body = b"".join((b"\x0a\x10", trace_id, b"\x12\x08", span_id, parent, _TIMES(0x39, times[0], 0x41, times[1]), fixed, more))
     size = len(body)
     if 128 <= size < 16384:
         return bytes((0x12, size & 127 | 128, size >> 7)) + body

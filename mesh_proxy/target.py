@@ -66,9 +66,6 @@ class LiveTarget:
 
     def report(self, endpoint: Endpoint, result: Result, now: float, trace_id: bytes) -> None:
         """Tell what became of an attempt."""
-        if result is Result.SUCCEEDED and endpoint.ejected_at is None:  # the way of nearly all requests
-            endpoint.failures = 0
-            return
         changes = self.circuit.report(endpoint, result, now)
         if changes:
             self._tell(changes, trace_id)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from mesh_proxy import trace_context
 from mesh_proxy.otlp import TextAttribute
 from mesh_proxy.spans import ATTRIBUTES_FIELD, HopSpans, attribute, trace_state
+from mesh_proxy.trace_context import TraceContext
 
 if TYPE_CHECKING:
     from mesh_proxy.request import RequestHead
@@ -17,18 +18,17 @@ URL_PATH = TextAttribute(ATTRIBUTES_FIELD, "url.path")
 class Trace:
     """One SERVER span and a CLIENT span per attempt, if they are wanted: a caller may have decided against recording."""
 
-    __slots__ = ("_attempt_id", "_attributes", "_context", "_head", "_side", "_span_id")
+    __slots__ = ("_attempt_id", "_attributes", "_context", "_head", "_next_id", "_side", "_span_id")
 
     def __init__(self, side: "Side", head: "RequestHead") -> None:
         self._side, self._head = side, head
-        self._attributes = b""
         context = trace_context.parse(head.traceparent) if head.traceparent else None
-        self._context = context or trace_context.new_root(side.random)
-        if self._context.sampled:
-            self._span_id = trace_context.new_span_id(side.random)
-            self._attributes = URL_PATH.of(head.path.partition(b"?")[0][:LONGEST_PATH])
-            if head.tracestate and context is not None:
-                self._attributes += trace_state(head.tracestate)
+        ids = trace_context.new_ids(side.random)
+        self._span_id, self._next_id, self._attempt_id = ids[16:24], ids[24:], b""
+        self._context = context or TraceContext(ids[:16], b"", b"01", True)
+        self._attributes = URL_PATH.of(head.path.partition(b"?")[0][:LONGEST_PATH])
+        if head.tracestate and context is not None:
+            self._attributes += trace_state(head.tracestate)
 
     @property
     def trace_id(self) -> bytes:
@@ -39,17 +39,19 @@ class Trace:
         """Begin a CLIENT span; return the headers that make it the caller."""
         context = self._context
         if context.sampled:
-            self._attempt_id = trace_context.new_span_id(self._side.random)
+            self._attempt_id = self._next_id or trace_context.new_ids(self._side.random)[:8]
+            self._next_id = b""
             line = trace_context.header_line(context, self._attempt_id)
         else:
             line = b"traceparent: %b\r\n" % (self._head.traceparent)
         state = self._head.tracestate
         return line + b"tracestate: %b\r\n" % state if state and context.parent_id else line
 
-    def end_attempt(self, spans: HopSpans, began: float, status: int, flag: str, error: str, resend: int, more: bytes) -> None:
-        """Write the CLIENT span of the attempt, which ends now; ``began`` is a moment of the monotonic clock."""
-        context = self._context
-        if not context.sampled:
+    def end_attempt(
+        self, spans: HopSpans, times: tuple[float, float], status: int, flag: str, error: str, resend: int, more: bytes
+    ) -> None:
+        """Write the CLIENT span of the attempt; ``times`` are moments of the monotonic clock."""
+        if not self._context.sampled:
             return
         telemetry = self._side.telemetry
         more += self._attributes
@@ -57,17 +59,18 @@ class Trace:
             more += attribute("http.request.resend_count", resend)
         if not error and status >= 400:
             error = str(status)
-        times = (telemetry.ns(began), telemetry.ns(self._side.clock.monotonic()))
+        at = (telemetry.ns(times[0]), telemetry.ns(times[1]))
         ids = (self._attempt_id, self._span_id)
-        telemetry.spans.put(spans.client(context, ids, times, self._head.method, status, flag, error, more))
+        telemetry.spans.put(spans.client(self._context, ids, at, self._head.method, status, flag, error, more))
 
-    def end(self, spans: HopSpans, began: float, status: int, flags: str, more: bytes) -> None:
-        """Write the SERVER span, which ends now."""
+    def end(self, spans: HopSpans, times: tuple[float, float], status: int, flags: str, more: bytes) -> None:
+        """Write the SERVER span; ``times`` are moments of the monotonic clock."""
         if self._context.sampled:
             telemetry = self._side.telemetry
-            times = (telemetry.ns(began), telemetry.ns(self._side.clock.monotonic()))
-            more += self._attributes
-            telemetry.spans.put(spans.server(self._context, self._span_id, times, self._head.method, status, flags, more))
+            at = (telemetry.ns(times[0]), telemetry.ns(times[1]))
+            telemetry.spans.put(
+                spans.server(self._context, self._span_id, at, self._head.method, status, flags, more + self._attributes)
+            )
 
 
 def passed_on(head: "RequestHead") -> bytes:

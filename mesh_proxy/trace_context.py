@@ -26,14 +26,9 @@ def parse(traceparent: bytes) -> TraceContext | None:
     return TraceContext(bytes.fromhex(text[3:35]), bytes.fromhex(text[36:52]), traceparent[53:55], bool(int(text[54], 16) & 1))
 
 
-def new_root(random: Random) -> TraceContext:
-    """Return the start of a new, recorded trace."""
-    return TraceContext((random.getrandbits(128) or 1).to_bytes(16, "big"), b"", b"01", True)
-
-
-def new_span_id(random: Random) -> bytes:
-    """Return 8 random bytes, not all zero."""
-    return (random.getrandbits(64) or 1).to_bytes(8, "big")
+def new_ids(random: Random) -> bytes:
+    """Return 32 random bytes: a trace id and two span ids, in one draw (all zeros once in 2^64 times)."""
+    return random.getrandbits(256).to_bytes(32, "big")
 
 
 def header_line(context: TraceContext, span_id: bytes) -> bytes:

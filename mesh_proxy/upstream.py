@@ -169,7 +169,7 @@ class Upstream(asyncio.Protocol):
             return
         role = RESPONSE_ROLES.get(name.lower())
         if role is None:
-            self._lines.append(b"%b: %b\r\n" % (name, value))
+            self._lines.append(name + b": " + value + b"\r\n")
         elif role == LENGTH:
             self._length = value
         elif role == ENCODING:
@@ -178,7 +178,7 @@ class Upstream(asyncio.Protocol):
             self._connection_header += b"," + value
         elif role == RETRY_AFTER:
             self._retry_after = value
-            self._lines.append(b"%b: %b\r\n" % (name, value))
+            self._lines.append(name + b": " + value + b"\r\n")
 
     def on_headers_complete(self) -> None:
         """Hand the head to the exchange."""

@@ -42,7 +42,8 @@ def test_any_bytes_are_read_or_ignored(value: bytes) -> None:
 
 
 def test_a_header_line_can_be_read_back() -> None:
-    root = trace_context.new_root(Random(1))
-    span_id = trace_context.new_span_id(Random(2))
-    line = trace_context.header_line(root, span_id)
-    assert trace_context.parse(line.removeprefix(b"traceparent: ").strip()) == (root.trace_id, span_id, b"01", True)
+    ids = trace_context.new_ids(Random(1))
+    root = trace_context.TraceContext(ids[:16], b"", b"01", True)
+    line = trace_context.header_line(root, ids[16:24])
+    assert trace_context.parse(line.removeprefix(b"traceparent: ").strip()) == (ids[:16], ids[16:24], b"01", True)
+    assert len(ids) == 32
