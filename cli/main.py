@@ -1,6 +1,8 @@
 """The command line: `meshscope COMMAND`."""
 
 import logging
+import os
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -80,6 +82,7 @@ def proxy(
 
     run(
         ProxySettings(
+            instance_id=f"{virtual_node}@{socket.gethostname()}:{os.getpid()}",
             mesh_file=mesh_file,
             virtual_node=virtual_node,
             host=host,

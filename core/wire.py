@@ -2,7 +2,8 @@
 
 
 def varint(number: int) -> bytes:
-    """Return ``number`` (not negative) as a base-128 varint."""
+    """Return ``number`` as a base-128 varint; a negative one as its 64-bit two's complement, as protobuf does."""
+    number &= 0xFFFF_FFFF_FFFF_FFFF
     encoded = bytearray()
     while number > 127:
         encoded.append(number & 127 | 128)

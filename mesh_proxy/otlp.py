@@ -2,19 +2,10 @@
 
 import struct
 
+from core.wire import varint
+
 _FIXED64 = struct.Struct("<Q").pack
 _DOUBLE = struct.Struct("<d").pack
-
-
-def varint(number: int) -> bytes:
-    """Encode a whole number; negative ones as 64-bit two's complement."""
-    number &= 0xFFFF_FFFF_FFFF_FFFF
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 def message(field: int, body: bytes) -> bytes:

@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from storage.telemetry.engine import Engine
 from storage.telemetry.engine_clickhouse import open_embedded
 from storage.telemetry.migrate import migrate
+
+# Machines are shared and noisy: how long an example takes says nothing about the code.
+settings.register_profile("meshscope", deadline=None)
+settings.load_profile("meshscope")
 
 
 @pytest.fixture(scope="session")

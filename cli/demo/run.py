@@ -94,7 +94,8 @@ class Demo:
         self._since = datetime.fromtimestamp(self._clock.now(), UTC).isoformat()
         traffic = Traffic(self._node("gateway").ingress_port, RATE, self._clock)
         self._traffic = asyncio.create_task(traffic.run())
-        self._console.print(f"[bold]Meshscope shows the mesh at {self._url}[/]  (OTLP/HTTP {endpoint}, files in {self._home})")
+        self._console.print(f"[bold]Meshscope shows the mesh at {self._url}/?since=5m[/]", soft_wrap=True)
+        self._console.print(f"OTLP/HTTP is taken at {endpoint}; files of this run are in {self._home}", soft_wrap=True)
 
     async def watch(self, stopping: asyncio.Event, duration: float | None) -> None:
         """Wait for ``duration`` seconds, or to be stopped; raise DemoFailed when a process ends before."""

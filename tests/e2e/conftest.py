@@ -22,7 +22,10 @@ def start_meshscope(tmp_path: Path) -> Iterator[Callable[..., Meshscope]]:
         each.kill()
 
 
-@pytest.fixture
-def meshscope(start_meshscope: Callable[..., Meshscope]) -> Meshscope:
-    """Return a running, empty Meshscope."""
-    return start_meshscope().until_ready()
+@pytest.fixture(scope="session")
+def meshscope(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meshscope]:
+    """Return a running Meshscope that tests share; each looks at services of its own names."""
+    home = tmp_path_factory.mktemp("meshscope")
+    running = Meshscope(home / "data", home / "up.log").until_ready()
+    yield running
+    running.kill()

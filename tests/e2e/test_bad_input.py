@@ -16,20 +16,12 @@ EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 LIMIT = 16 * 1024 * 1024
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meshscope]:
-    home = tmp_path_factory.mktemp("bad-input")
-    meshscope = Meshscope(home / "data", home / "up.log").until_ready()
-    yield meshscope
-    meshscope.kill()
-
-
 @pytest.fixture
-def meshscope(running: Meshscope) -> Iterator[Meshscope]:
-    """Return a Meshscope that must be as empty after the test as before."""
-    before = running.get("status")["spans_stored"]
-    yield running
-    assert running.get("status")["spans_stored"] == before
+def unchanged(meshscope: Meshscope) -> Iterator[Meshscope]:
+    """Return a Meshscope that must hold as many spans after the test as before."""
+    before = meshscope.get("status")["spans_stored"]
+    yield meshscope
+    assert meshscope.get("status")["spans_stored"] == before
 
 
 @pytest.mark.parametrize(
@@ -61,17 +53,17 @@ def meshscope(running: Meshscope) -> Iterator[Meshscope]:
 def test_http_says_what_is_wrong(
     meshscope: Meshscope, path: str, body: bytes, headers: dict[str, str], status: int, says: str
 ) -> None:
-    answer = httpx.post(f"http://127.0.0.1:{meshscope.otlp_http}/v1/{path}", content=body, headers=headers, timeout=30)
+    answer = httpx.post(f"http://127.0.0.1:{unchanged.otlp_http}/v1/{path}", content=body, headers=headers, timeout=30)
     assert answer.status_code == status
     assert says in Status.FromString(answer.content).message
 
 
-def test_a_body_of_unknown_length_is_refused_as_soon_as_it_is_too_long(meshscope: Meshscope) -> None:
+def test_a_body_of_unknown_length_is_refused_as_soon_as_it_is_too_long(unchanged: Meshscope) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(LIMIT // 1_000_000 + 2):
             yield bytes(1_000_000)
 
-    answer = httpx.post(meshscope.traces_url, content=endless(), headers=PROTOBUF, timeout=30)
+    answer = httpx.post(unchanged.traces_url, content=endless(), headers=PROTOBUF, timeout=30)
     assert answer.status_code == 413
 
 
@@ -84,26 +76,26 @@ def test_a_body_of_unknown_length_is_refused_as_soon_as_it_is_too_long(meshscope
 )
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
 def test_grpc_says_what_is_wrong(
-    meshscope: Meshscope, body: bytes, code: grpc.StatusCode, says: str, compression: grpc.Compression
+    unchanged: Meshscope, body: bytes, code: grpc.StatusCode, says: str, compression: grpc.Compression
 ) -> None:
-    with grpc.insecure_channel(f"127.0.0.1:{meshscope.otlp_grpc}") as channel, pytest.raises(grpc.RpcError) as refused:
+    with grpc.insecure_channel(f"127.0.0.1:{unchanged.otlp_grpc}") as channel, pytest.raises(grpc.RpcError) as refused:
         channel.unary_unary(EXPORT)(body, timeout=30, compression=compression)
     assert refused.value.code() is code
     assert says in refused.value.details()
 
 
-def test_a_signal_that_is_not_received_is_unimplemented(meshscope: Meshscope) -> None:
+def test_a_signal_that_is_not_received_is_unimplemented(unchanged: Meshscope) -> None:
     method = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export"
-    with grpc.insecure_channel(f"127.0.0.1:{meshscope.otlp_grpc}") as channel, pytest.raises(grpc.RpcError) as refused:
+    with grpc.insecure_channel(f"127.0.0.1:{unchanged.otlp_grpc}") as channel, pytest.raises(grpc.RpcError) as refused:
         channel.unary_unary(method)(b"", timeout=30)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_good_requests_among_bad_ones_are_stored(running: Meshscope) -> None:
-    before = running.get("status")["spans_stored"]
+def test_good_requests_among_bad_ones_are_stored(meshscope: Meshscope) -> None:
+    before = meshscope.get("status")["spans_stored"]
     with httpx.Client(headers=PROTOBUF, timeout=30) as client:
         for number in range(5):
-            assert client.post(running.traces_url, content=b"\xff" * (number + 1)).status_code == 400
+            assert client.post(meshscope.traces_url, content=b"\xff" * (number + 1)).status_code == 400
             body = gzip.compress(request([Span("good", SERVER)]))
-            assert client.post(running.traces_url, content=body, headers={"content-encoding": "gzip"}).status_code == 200
-    assert running.get("status")["spans_stored"] == before + 5
+            assert client.post(meshscope.traces_url, content=body, headers={"content-encoding": "gzip"}).status_code == 200
+    assert meshscope.get("status")["spans_stored"] == before + 5

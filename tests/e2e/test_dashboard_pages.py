@@ -12,7 +12,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from dashboard.app import mount
 from tests.fakes.query_api import HOSTILE, FakeQueryApi, Mood
@@ -82,10 +82,16 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(browser: Browser, served: Served) -> Iterator[Page]:
-    """A page of a browser that must not complain, and must not ask anybody but the server."""
+@pytest.fixture(scope="module")
+def context(browser: Browser, served: Served) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light", base_url=served.url)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, served: Served) -> Iterator[Page]:
+    """A page of a browser that must not complain, and must not ask anybody but the server."""
     heard = Heard()
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
@@ -98,7 +104,8 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
     )
     yield page
     served.mood.empty = served.mood.broken = served.mood.hostile = False
-    context.close()
+    page.evaluate("localStorage.clear()")
+    page.close()
     assert not heard.complaints
     assert not heard.strangers
 

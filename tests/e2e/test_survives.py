@@ -82,13 +82,14 @@ def test_a_second_start_continues(start_meshscope: Callable[..., Meshscope]) -> 
     assert {trace["root_name"] for trace in second.get("traces", service="shop")["traces"]} == {"GET /one", "GET /two"}
 
 
-def test_a_second_process_on_the_same_data_gets_one_clear_line(meshscope: Meshscope, tmp_path: Path) -> None:
+def test_a_second_process_on_the_same_data_gets_one_clear_line(start_meshscope: Callable[..., Meshscope], tmp_path: Path) -> None:
+    first = start_meshscope().until_ready()
     second = Process(
         tmp_path / "second.log", sys.executable, "-m", "cli", "up", "--data-dir", str(tmp_path / "data"), "--http-port", "0"
     )
     assert second.process.wait(60) == 2
     assert second.said().splitlines() == [
-        f"{tmp_path / 'data'} is in use by the process with id {meshscope.process.pid};"
+        f"{tmp_path / 'data'} is in use by the process with id {first.process.pid};"
         " stop that one or choose another directory with --data-dir."
     ]
 
