@@ -51,7 +51,7 @@ def unchanged(meshscope: Meshscope) -> Iterator[Meshscope]:
     ],
 )
 def test_http_says_what_is_wrong(
-    meshscope: Meshscope, path: str, body: bytes, headers: dict[str, str], status: int, says: str
+    unchanged: Meshscope, path: str, body: bytes, headers: dict[str, str], status: int, says: str
 ) -> None:
     answer = httpx.post(f"http://127.0.0.1:{unchanged.otlp_http}/v1/{path}", content=body, headers=headers, timeout=30)
     assert answer.status_code == status
