@@ -49,6 +49,8 @@ def percent(ratio: float | None) -> str:
         return f"<0.01{NARROW}%"
     if 99.9 < value < 100:
         return f">99.9{NARROW}%"
+    if value < 0.095:
+        return f"{value:.1g}{NARROW}%"
     return f"{value:.2g}{NARROW}%" if value < 9.95 else f"{value:.0f}{NARROW}%"
 
 

@@ -60,6 +60,13 @@ def latency(series: Sequence[Series], start: datetime, end: datetime) -> go.Figu
     return _chart(series, lines, start, end, unit=" ms")
 
 
+def blank() -> go.Figure:
+    """Return a figure that shows nothing: what stands before the first answer."""
+    hidden = {"visible": False}
+    clear = "rgba(0,0,0,0)"
+    return go.Figure(layout={"template": None, "paper_bgcolor": clear, "plot_bgcolor": clear, "xaxis": hidden, "yaxis": hidden})
+
+
 def group_name(group: str) -> str:
     """Return how a group is called; one without a name gets one."""
     return group or "(none)"

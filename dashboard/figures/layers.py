@@ -8,7 +8,7 @@ violators keeps the distances). Names decide ties, so the same graph always gets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-COLUMN = 296.0
+COLUMN = 286.0
 ROW = 146.0
 LANE = 64.0
 SWEEPS = 12

@@ -10,7 +10,7 @@ from dashboard import links, live
 from dashboard.answers import BreakerEdge, MeshEvent
 from dashboard.api import QueryApi
 from dashboard.components import events, fields, grids, parts, units
-from dashboard.figures import timeline
+from dashboard.figures import charts, timeline
 
 PATH = "/breakers"
 TITLE = "Circuit breakers"
@@ -18,7 +18,7 @@ ANY = "__any__"
 TYPES = ((ANY, "All events"), ("circuit_breaker", "Circuits"), ("outlier_detection", "Endpoints"), ("config", "Configuration"))
 COLUMNS: list[dict[str, Any]] = [
     grids.column("when", "When (UTC)", width=168, sort_by="at"),
-    grids.column("event", "Event", badge="tone", width=168),
+    grids.column("event", "Event", badge="tone", width=176),
     grids.column("way", "Between", flex=3, minWidth=170),
     grids.column("endpoint", "Endpoint", flex=2, minWidth=120),
     grids.column("reason", "Reason", flex=2, minWidth=140),
@@ -34,7 +34,11 @@ def layout(service: str = "", type: str = "", **_: str) -> Any:
     )
     kinds = fields.choice("breakers", "type", "Kind of event", TYPES, type or ANY, quiet=True, w=150)
     graph = dcc.Graph(
-        id="breakers-timeline", config={"displayModeBar": False, "responsive": True}, responsive=True, style={"height": "180px"}
+        id="breakers-timeline",
+        figure=charts.blank(),
+        config={"displayModeBar": False, "responsive": True},
+        responsive=True,
+        style={"height": "180px"},
     )
     body = html.Div([html.Div(graph, id="breakers-picture"), html.Div(id="breakers-empty")])
     return html.Div(

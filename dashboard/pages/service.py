@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from dash import Dash, Output, State, dcc, html, no_update
+from dash import Dash, Output, State, dcc, html
 
 from dashboard import links, live
 from dashboard.answers import GoldenSignals, Series, ServiceRow, Total
@@ -49,7 +49,9 @@ def layout(service: str = "", by: str = "", **_: str) -> Any:
 
 def _chart(key: str, title: str, note: str) -> Any:
     config = {"displayModeBar": False, "responsive": True}
-    graph = dcc.Graph(id=f"service-{key}", config=config, responsive=True, style={"height": f"{charts.HEIGHT}px"})
+    graph = dcc.Graph(
+        id=f"service-{key}", figure=charts.blank(), config=config, responsive=True, style={"height": f"{charts.HEIGHT}px"}
+    )
     return parts.panel(title, graph, note=note)
 
 
@@ -111,8 +113,8 @@ def busiest(rows: Sequence[ServiceRow]) -> str:
 
 
 def _nothing(params: links.Params) -> list[Any]:
-    keep = [no_update] * 4
-    return [TITLE, "", [], "", "Golden signals", _splits("", params), parts.no_telemetry(), *keep, None]
+    blank = [charts.blank()] * len(CHARTS)
+    return [TITLE, "", [], "", "Golden signals", _splits("", params), parts.no_telemetry(), *blank, None]
 
 
 def tiles(name: str, known: Sequence[ServiceRow], versions: GoldenSignals) -> Any:

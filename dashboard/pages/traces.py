@@ -25,14 +25,14 @@ LIMITS = (("20", "20"), ("50", "50"), ("100", "100"), ("200", "200"), ("500", "5
 DEFAULT_LIMIT = "50"
 ANY = "__any__"
 COLUMNS: list[dict[str, Any]] = [
-    grids.column("started", "Started (UTC)", width=172, sort_by="start"),
-    grids.column("request", "Request", link="href", flex=3, minWidth=150),
-    grids.column("duration", "Duration", numeric=True, width=100, sort_by="duration_ms"),
-    grids.column("bar", "", bar=True, width=110, sortable=False),
-    grids.column("spans", "Spans", numeric=True, width=82),
-    grids.column("errors", "Errors", numeric=True, width=86, mark="bad"),
-    grids.column("services", "Services", flex=4, minWidth=150),
-    grids.column("trace_id", "Trace", link="href", width=104, short=8),
+    grids.column("started", "Started (UTC)", width=166, sort_by="start"),
+    grids.column("request", "Request", link="href", flex=3, minWidth=200),
+    grids.column("duration", "Duration", numeric=True, width=98, sort_by="duration_ms"),
+    grids.column("bar", "", bar=True, width=86, sortable=False),
+    grids.column("spans", "Spans", numeric=True, width=74),
+    grids.column("errors", "Errors", numeric=True, width=80, mark="bad"),
+    grids.column("services", "Services", flex=4, minWidth=140),
+    grids.column("trace_id", "Trace", link="href", width=98, short=8),
 ]
 
 
