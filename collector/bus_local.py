@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from uuid import uuid4
@@ -14,7 +16,7 @@ from collector.journal import Block, Journal
 from core.clock import Clock
 from core.faults import Fault
 from core.wire import delimited
-from storage.telemetry.engine import BadBlock, Engine, Signal
+from storage.telemetry.engine import BadBlock, Engine, Signal, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +57,8 @@ class LocalBus:
     async def start(self) -> None:
         """Send the block in doubt again, if a crash left one, then take requests."""
         if block := self._journal.read():
-            await self._commit(block)
-            self._recent.update(dict.fromkeys(block.digests))
+            refused = await self._commit(block)
+            self._recent.update(dict.fromkeys([*block.earlier, *(each for each in block.digests if each not in refused)]))
         self._committer = asyncio.create_task(self._run(), name=f"commit {self._signal}")
 
     async def publish(self, request: bytes) -> None:
@@ -77,13 +79,25 @@ class LocalBus:
         await asyncio.shield(stored)
 
     async def close(self) -> None:
-        """Commit what waits, then stop."""
+        """Commit what waits, then stop; when the store is away, its senders are told to send it again."""
         self._closing = True
         self._arrived.set()
         if self._committer:
             await self._committer
 
     async def _run(self) -> None:
+        try:
+            await self._commit_groups()
+        except Exception as error:
+            expected = isinstance(error, Fault | OSError)
+            log.error("no more %s are stored; what waits was not answered: %s", self._signal, error, exc_info=not expected)
+        finally:
+            self._closing = True
+            for stored in self._recent.values():
+                if stored and not stored.done():
+                    _refuse(stored, StoreUnavailable("stopped before this was stored; send the same again"))
+
+    async def _commit_groups(self) -> None:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
@@ -104,15 +118,16 @@ class LocalBus:
         return group
 
     async def _store(self, group: list[_Waiting]) -> None:
-        block = Block(self._signal, uuid4().hex, [each.digest for each in group], [each.request for each in group])
-        await asyncio.to_thread(self._journal.write, block)
+        answered = [digest for digest, stored in self._recent.items() if stored is None]
+        digests, requests = [each.digest for each in group], [each.request for each in group]
+        block = Block(self._signal, uuid4().hex, digests, requests, answered)
+        await self._insist(partial(self._journal.write, block))
         refused = await self._commit(block)
         for each in group:
             self._bytes -= len(each.request)
             if each.digest in refused:
                 self._recent.pop(each.digest, None)
-                each.stored.set_exception(Malformed(f"the store cannot read this request: {refused[each.digest]}"))
-                each.stored.exception()  # the one who sent it may be gone
+                _refuse(each.stored, Malformed(f"the store cannot read this request: {refused[each.digest]}"))
             else:
                 self._recent[each.digest] = None
                 each.stored.set_result(None)
@@ -120,31 +135,34 @@ class LocalBus:
             self._recent.popitem(last=False)
 
     async def _commit(self, block: Block) -> dict[bytes, str]:
-        """Commit the block and return what was refused of it, by digest; never gives up on a store that is away."""
+        """Commit the block and return what was refused of it, by digest; gives up on a store that is away only when closing."""
         try:
-            await self._insist(delimited(block.requests), block.token)
+            await self._insist(partial(self._engine.insert, self._signal, delimited(block.requests), block.token))
         except BadBlock as bad:
             if len(block.requests) == 1:
                 return {block.digests[0]: str(bad)}
-            # One bad request must not cost the good ones: each by itself, with a token that a replay finds again.
-            refused: dict[bytes, str] = {}
-            for number, (digest, request) in enumerate(zip(block.digests, block.requests, strict=True)):
-                refused |= await self._commit(Block(block.signal, f"{block.token}/{number}", [digest], [request]))
-            return refused
+            # One bad request must not cost the good ones: it is searched by halves, whose tokens a replay finds again.
+            return {digest: why for half in block.halves() for digest, why in (await self._commit(half)).items()}
         self._counts.committed_blocks[self._signal] += 1
         return {}
 
-    async def _insist(self, body: bytes, token: str) -> None:
+    async def _insist(self, step: Callable[[], None]) -> None:
+        """Do one step, on the disk or in the store, until it is done; every sender waits for it."""
         pause = 0.1
         while True:
             try:
-                return await asyncio.to_thread(self._engine.insert, self._signal, body, token)
-            except Fault as fault:
-                if not fault.retryable:
+                return await asyncio.to_thread(step)
+            except (Fault, OSError) as trouble:
+                if self._closing or isinstance(trouble, BadBlock):
                     raise
-                log.warning("the store refuses a block of %s; trying again in %.1f s: %s", self._signal, pause, fault)
+                log.warning("a block of %s cannot be stored; trying again in %.1f s: %s", self._signal, pause, trouble)
             await self._clock.sleep(pause)
             pause = min(pause * 2, 5.0)
+
+
+def _refuse(stored: asyncio.Future[None], fault: Fault) -> None:
+    stored.set_exception(fault)
+    stored.exception()  # the one who sent it may be gone
 
 
 class LocalBuses:

@@ -21,6 +21,12 @@ class StoreInUse(Fault):
     code = "store_in_use"
 
 
+class DataDirUnusable(Fault):
+    """The data directory is missing, not a directory, or cannot be written."""
+
+    code = "data_dir_unusable"
+
+
 class BadBlock(Fault):
     """The store could not read a block of telemetry; sending it again will not help."""
 

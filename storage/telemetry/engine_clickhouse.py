@@ -12,14 +12,15 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from storage.telemetry.engine import BadBlock, Signal, StoreInUse, StoreUnavailable
+from storage.telemetry.engine import BadBlock, DataDirUnusable, Signal, StoreInUse, StoreUnavailable
 from storage.telemetry.landing import INSERT_SETTINGS, LANDINGS, OTLP_PROTO
 
 DATABASE = "meshscope"
 
 # ClickHouse's own codes for bytes that it cannot read as what they claim to be:
-# CANNOT_PARSE_*, INCORRECT_DATA, UNKNOWN_PROTOBUF_FORMAT, PROTOBUF_BAD_CAST, TOO_LARGE_STRING_SIZE.
-_BYTES_AT_FAULT = ("Code: 6.", "Code: 27.", "Code: 32.", "Code: 33.", "Code: 117.", "Code: 131.", "Code: 436.", "Code: 444.")
+# CANNOT_PARSE_*, BAD_ARGUMENTS (two members of one oneof), INCORRECT_DATA, TOO_LARGE_STRING_SIZE, PROTOBUF_BAD_CAST,
+# UNKNOWN_PROTOBUF_FORMAT. What is missing here is tried again for ever, and nothing else is stored meanwhile.
+_BYTES_AT_FAULT = tuple(f"Code: {code}." for code in (6, 27, 32, 33, 36, 117, 131, 436, 444))
 
 
 class ClickHouseEngine:
@@ -85,12 +86,17 @@ class ClickHouseEngine:
 
 
 def open_embedded(data_dir: Path) -> ClickHouseEngine:
-    """Open, or create, the store in ``data_dir``; raise StoreInUse when another process has it.
+    """Open, or create, the store in ``data_dir``; raise DataDirUnusable, or StoreInUse when another process has it.
 
     The operating system drops the lock with the process that holds it, also after kill -9.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    lock = (data_dir / "lock").open("a+")
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / "lock").open("a+")
+    except OSError as error:
+        raise DataDirUnusable(
+            f"{data_dir} cannot hold the data: {error.strerror}; choose a directory that can be written with --data-dir."
+        ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -116,3 +122,5 @@ def _faults(*, inserting: bool = False) -> Iterator[None]:
         if inserting and any(code in text for code in _BYTES_AT_FAULT):
             raise BadBlock(f"ClickHouse cannot read the block: {text}") from error
         raise StoreUnavailable(f"ClickHouse refused: {text}") from error
+    except OSError as error:  # a block goes through a temporary file
+        raise StoreUnavailable(f"the disk refused: {error}") from error

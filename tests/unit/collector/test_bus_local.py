@@ -1,4 +1,5 @@
 import asyncio
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from collector.counts import Counts
 from collector.journal import Block, Journal
 from core.clock import SystemClock
 from core.wire import delimited
+from storage.telemetry.engine import StoreUnavailable
 from tests.fakes.engine import RememberingEngine
 
 
@@ -110,3 +112,75 @@ async def test_closing_stores_what_waits(tmp_path: Path) -> None:
     await bus.close()
     await publishing
     assert list(engine.blocks.values()) == [delimited([b"late"])]
+
+
+async def test_a_bad_request_among_many_costs_few_inserts(tmp_path: Path) -> None:
+    engine = RememberingEngine(poison=b"bad")
+    bus = await _bus(engine, tmp_path)
+    requests = [b"bad" if n == 700 else b"request %d" % n for n in range(1000)]
+    answers = await asyncio.gather(*(bus.publish(each) for each in requests), return_exceptions=True)
+    assert [n for n, answer in enumerate(answers) if answer] == [700]
+    assert len(engine.attempts) < 25  # each costs what planning an insert costs
+    await bus.close()
+
+
+async def test_a_refused_request_is_refused_again_after_a_restart(tmp_path: Path) -> None:
+    Journal(tmp_path, "traces").write(Block("traces", "token", [blake2b(b"bad", digest_size=16).digest()], [b"bad"]))
+    bus = await _bus(RememberingEngine(poison=b"bad"), tmp_path)
+    with pytest.raises(Malformed):
+        await bus.publish(b"bad")
+    await bus.close()
+
+
+async def test_a_request_before_the_block_in_doubt_is_known_too(tmp_path: Path) -> None:
+    before = RememberingEngine()
+    bus = await _bus(before, tmp_path)
+    await bus.publish(b"stored, but its answer was lost")
+    await bus.publish(b"in doubt")
+    await bus.close()
+    after = RememberingEngine()
+    for _ in range(2):
+        bus = await _bus(after, tmp_path)
+        await bus.publish(b"stored, but its answer was lost")
+        await bus.close()
+    assert list(after.blocks.values()) == [delimited([b"in doubt"])]
+
+
+async def test_a_full_disk_holds_up_and_loses_nothing(tmp_path: Path) -> None:
+    engine = RememberingEngine()
+    bus = await _bus(engine, tmp_path)
+    obstacle = tmp_path / "traces.block.next"  # where the journal writes: an OSError, as a full disk raises
+    obstacle.mkdir()
+    publishing = asyncio.create_task(bus.publish(b"request"))
+    await asyncio.sleep(0.5)
+    assert not publishing.done()
+    obstacle.rmdir()
+    await asyncio.wait_for(publishing, 10)
+    assert list(engine.blocks.values()) == [delimited([b"request"])]
+    await bus.close()
+
+
+async def test_closing_while_the_store_is_away_ends_and_the_block_goes_again_at_the_next_start(tmp_path: Path) -> None:
+    away = RememberingEngine()
+    away.away = 1_000_000
+    bus = await _bus(away, tmp_path)
+    first = asyncio.create_task(bus.publish(b"first"))
+    for _ in range(1000):
+        await asyncio.sleep(0 if away.attempts else 0.01)
+    second = asyncio.create_task(bus.publish(b"second"))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(bus.close(), 10)
+    answers = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [StoreUnavailable, StoreUnavailable]
+    back = RememberingEngine()
+    bus = await _bus(back, tmp_path)
+    assert back.blocks == {away.attempts[0]: delimited([b"first"])}
+    await bus.close()
+
+
+async def test_a_torn_journal_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "traces.block").write_bytes(b"\x84\xa6sig")
+    bus = await _bus(RememberingEngine(), tmp_path)
+    await bus.publish(b"request")
+    await bus.close()
+    assert (tmp_path / "traces.unreadable").read_bytes() == b"\x84\xa6sig"

@@ -1,0 +1,55 @@
+"""Whatever a sender makes of OTLP, its request is stored or refused; it never holds up the others."""
+
+import time
+from uuid import uuid4
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from collector.admission import Limits, check
+from core.wire import delimited, varint
+from storage.telemetry.engine import BadBlock, Engine
+from tests.fakes.spans import SERVER, Span, request
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def _span(*parts: bytes) -> bytes:
+    return _field(1, _field(2, _field(2, b"".join(parts))))
+
+
+def _attribute(value: bytes) -> bytes:
+    return _field(9, _field(1, b"key") + _field(2, value))
+
+
+UNREADABLE = {
+    "two members of one oneof": _span(_attribute(_field(1, b"text") + b"\x18\x05")),
+    "a name that is a number": _span(b"\x28\x05"),
+    "a kind beyond 32 bits": _span(b"\x30", varint(2**40 + 3)),
+    "a group": _span(varint(100 << 3 | 3), b"\x08\x01", varint(100 << 3 | 4)),
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_what_clickhouse_cannot_read_is_the_senders_fault_and_takes_nothing_with_it(engine: Engine, body: bytes) -> None:
+    assert check("traces", body, Limits()) == 1  # so that only the store can tell
+    with pytest.raises(BadBlock):
+        engine.insert("traces", delimited([request([Span("good", SERVER)]), body]), uuid4().hex)
+    assert engine.query("SELECT count() AS spans FROM spans", {}) == [{"spans": 0}]
+
+
+def test_ids_kinds_and_times_out_of_range_are_stored(engine: Engine) -> None:
+    now = time.time_ns()
+    message = ExportTraceServiceRequest()
+    spans = message.resource_spans.add().scope_spans.add().spans
+    spans.add(trace_id=b"abc", span_id=b"x", parent_span_id=b"yy", start_time_unix_nano=now, end_time_unix_nano=now)
+    spans.add(trace_id=b"a" * 40, span_id=b"b" * 16, kind=77, start_time_unix_nano=2**64 - 1)  # type: ignore[arg-type]
+    spans.add(kind=-5, start_time_unix_nano=now, end_time_unix_nano=1).status.code = -(2**31)  # type: ignore[arg-type,assignment]
+    body = message.SerializeToString()
+    assert check("traces", body, Limits()) == 3
+    engine.insert("traces", delimited([body]), uuid4().hex)
+    assert engine.query("SELECT count() AS spans, max(abs(dateDiff('day', ts, now()))) AS days FROM spans", {}) == [
+        {"spans": 3, "days": 0}
+    ]
