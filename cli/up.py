@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 from fastapi import FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
 
 import dashboard.app
 import query_api.app
@@ -76,9 +77,15 @@ async def _serve_pages(stack: AsyncExitStack, settings: UpSettings, engine: Engi
     if not settings.http_port:
         return
     app = FastAPI(title="Meshscope", openapi_url=None, docs_url=None, redoc_url=None)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=4)
     query_api.app.install(app, engine, alerts, clock)
     # The dashboard asks the API by HTTP, but needs no socket for it in the same process.
-    asking = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://query-api/api/v1", timeout=30)
+    asking = httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://query-api/api/v1",
+        headers={"accept-encoding": "identity"},
+        timeout=30,
+    )
     await stack.enter_async_context(asking)
     dashboard.app.mount(app, asking)
     await _start(stack, HttpServer(app, settings.host, settings.http_port, name="http", lifespan=True))
