@@ -67,21 +67,28 @@ def inflate(body: bytes, *, limit: int) -> bytes:
 def check(signal: Signal, body: bytes, limits: Limits) -> int:
     """Return how many spans or log records the request holds; raise Malformed or TooLarge.
 
-    They are counted before any of them is parsed: 2 KB of gzip can hold a million empty spans, which would take 157 MB.
+    They, and the groups that they come in, are counted before any of them is parsed: 2 KB of gzip can hold a million empty
+    spans, which would take 157 MB.
     """
     if len(body) > limits.body_bytes:
         raise TooLarge(f"the body has {len(body)} bytes, the limit is {limits.body_bytes}; send fewer spans in one request")
     request = _REQUESTS[signal]
     try:
         outline = _outline().FromString(body)
+        _bound("groups", len(outline.groups), limits)
+        _bound("groups", sum(len(group.scopes) for group in outline.groups), limits)
         items = sum(len(scope.items) for group in outline.groups for scope in group.scopes)
-        if items > limits.items_per_request:
-            raise TooLarge(f"the request holds {items} items, the limit is {limits.items_per_request}; send it in parts")
+        _bound("items", items, limits)
         request.FromString(body)
     except DecodeError as error:
         reason = _hint(body) or str(error).rpartition(": ")[2]
         raise Malformed(f"the body is not a protobuf {request.DESCRIPTOR.full_name}: {reason}") from None
     return items
+
+
+def _bound(what: str, number: int, limits: Limits) -> None:
+    if number > limits.items_per_request:
+        raise TooLarge(f"the request holds {number} {what}, the limit is {limits.items_per_request}; send it in parts")
 
 
 def _hint(body: bytes) -> str:

@@ -28,6 +28,12 @@ def test_empty_spans_count_too() -> None:
         check("traces", b"\x0a" + b"\xd3\x0f" + group, LIMITS)
 
 
+@pytest.mark.parametrize("body", [b"\x0a\x00" * 51, b"\x0a\x66" + b"\x12\x00" * 51], ids=["resources", "scopes"])
+def test_empty_groups_count_too(body: bytes) -> None:
+    with pytest.raises(TooLarge, match="51 groups"):
+        check("traces", body, LIMITS)
+
+
 def test_a_large_body_is_refused() -> None:
     with pytest.raises(TooLarge, match="100001 bytes, the limit is 100000"):
         check("traces", bytes(100_001), LIMITS)
