@@ -11,7 +11,10 @@ ENGINE = MergeTree ORDER BY version
 
 
 def migrate(engine: Engine) -> list[str]:
-    """Bring the schema up to date and return the names of the files applied; running it again applies nothing."""
+    """Bring the schema up to date and return the names of the files applied; running it again applies nothing.
+
+    Each statement must bear being run twice (IF NOT EXISTS), so that a start that was killed half-way is finished by the next.
+    """
     engine.command(_APPLIED)
     applied = {row["name"] for row in engine.query("SELECT name FROM schema_migrations", {})}
     todo = [file for file in _files() if file not in applied]

@@ -2,7 +2,7 @@
 
 -- `value` bears the oneof's own name: with input_format_protobuf_oneof_presence it tells which member was sent,
 -- so that 0, '' and false survive.
-CREATE TABLE otlp_traces_landing (
+CREATE TABLE IF NOT EXISTS otlp_traces_landing (
     resource_spans Array(Tuple(
         resource Tuple(attributes Array(Tuple(key String, value Tuple(
             value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
@@ -36,7 +36,7 @@ CREATE FUNCTION IF NOT EXISTS meshscope_text AS v -> multiIf(
     tupleElement(v, 'value') = 'bool_value', toString(tupleElement(v, 'bool_value')),
     base64Encode(concat(tupleElement(v, 'array_value'), tupleElement(v, 'kvlist_value'), tupleElement(v, 'bytes_value'))));
 
-CREATE TABLE spans (
+CREATE TABLE IF NOT EXISTS spans (
     ts DateTime64(9) CODEC(Delta(8), ZSTD(1)),
     trace_id FixedString(16) CODEC(ZSTD(1)),
     span_id UInt64 CODEC(ZSTD(1)),
@@ -75,7 +75,7 @@ TTL toDateTime(ts) + INTERVAL 7 DAY
 SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
 
 -- First step: protobuf's shapes become plain columns. Nothing is stored here either.
-CREATE TABLE otlp_spans (
+CREATE TABLE IF NOT EXISTS otlp_spans (
     trace_id String, span_id String, parent_id String, trace_state String, scope LowCardinality(String), name LowCardinality(String),
     kind Int32, start_ns UInt64, end_ns UInt64, status Int32, status_message String,
     a Map(LowCardinality(String), String), r Map(LowCardinality(String), String),
@@ -83,7 +83,7 @@ CREATE TABLE otlp_spans (
     links Array(Tuple(trace_id String, span_id String))
 ) ENGINE = Null;
 
-CREATE MATERIALIZED VIEW otlp_traces_to_otlp_spans TO otlp_spans AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_traces_to_otlp_spans TO otlp_spans AS
 SELECT
     s.trace_id AS trace_id, s.span_id AS span_id, s.parent_span_id AS parent_id, s.trace_state AS trace_state, scope, s.name AS name,
     s.kind AS kind, s.start_time_unix_nano AS start_ns, s.end_time_unix_nano AS end_ns,
@@ -105,7 +105,7 @@ FROM (
 -- Second step: what App Mesh, Istio, Envoy and OpenTelemetry call a thing is mapped to one column here, and only here.
 -- A start time outside [now - 7 days, now + 1 day] is stored as now, with the original in the attributes: one client with
 -- a wrong clock would otherwise open thousands of partitions.
-CREATE MATERIALIZED VIEW otlp_spans_to_spans TO spans AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_spans_to_spans TO spans AS
 SELECT
     if(in_range, started, now64(9)) AS ts,
     toFixedString(substring(raw.trace_id, 1, 16), 16) AS trace_id,
@@ -172,7 +172,7 @@ FROM (
 ) AS raw;
 
 -- Where a trace lies in time: fetching one must not touch every partition.
-CREATE TABLE trace_index (
+CREATE TABLE IF NOT EXISTS trace_index (
     trace_id FixedString(16) CODEC(ZSTD(1)),
     start SimpleAggregateFunction(min, DateTime64(9)),
     end SimpleAggregateFunction(max, DateTime64(9)),
@@ -186,7 +186,7 @@ ORDER BY trace_id
 TTL toDateTime(end) + INTERVAL 7 DAY
 SETTINGS non_replicated_deduplication_window = 1000;
 
-CREATE MATERIALIZED VIEW spans_to_trace_index TO trace_index AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS spans_to_trace_index TO trace_index AS
 SELECT
     trace_id,
     min(ts) AS start,

@@ -1,6 +1,6 @@
 -- Golden signals: incoming requests by service, version and route. They count every span, whatever is kept of the spans.
 -- The requests that a proxy takes from its own application (hop 'outbound') are not incoming.
-CREATE TABLE golden_signals_10s (
+CREATE TABLE IF NOT EXISTS golden_signals_10s (
     ts DateTime CODEC(DoubleDelta, ZSTD(1)),
     service LowCardinality(String),
     version LowCardinality(String),
@@ -16,7 +16,7 @@ ORDER BY (service, ts, hop, version, route)
 TTL ts + INTERVAL 7 DAY
 SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
 
-CREATE MATERIALIZED VIEW spans_to_golden_signals_10s TO golden_signals_10s AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS spans_to_golden_signals_10s TO golden_signals_10s AS
 SELECT
     toStartOfInterval(toDateTime(spans.ts), INTERVAL 10 SECOND) AS ts,
     service,

@@ -1,7 +1,7 @@
 -- Edges. The caller's span and the callee's span are two halves of one pair, which meet by merging: neither the order of
 -- arrival nor the boundaries of blocks matter. Time is no part of a pair's identity, for the halves may fall into
 -- different minutes.
-CREATE TABLE half_edges (
+CREATE TABLE IF NOT EXISTS half_edges (
     trace_id FixedString(16) CODEC(ZSTD(1)),
     link UInt64 CODEC(ZSTD(1)),
     arrived SimpleAggregateFunction(max, DateTime),
@@ -29,7 +29,7 @@ ORDER BY (trace_id, link)
 TTL arrived + INTERVAL 2 HOUR
 SETTINGS non_replicated_deduplication_window = 1000;
 
-CREATE MATERIALIZED VIEW spans_to_half_edges TO half_edges AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS spans_to_half_edges TO half_edges AS
 WITH kind IN ('client', 'producer') AS is_client
 SELECT
     trace_id,
@@ -58,7 +58,7 @@ FROM spans
 WHERE kind IN ('client', 'producer', 'server', 'consumer');
 
 -- What complete pairs have shown of a cluster's name: a refused connection to it is then an error on the right edge.
-CREATE TABLE cluster_names (
+CREATE TABLE IF NOT EXISTS cluster_names (
     client LowCardinality(String),
     cluster LowCardinality(String),
     server LowCardinality(String),
@@ -70,7 +70,7 @@ TTL seen + INTERVAL 7 DAY;
 
 -- A minute of an edge is replaced, never added to: finding its pairs again gives the same row, and late halves correct it.
 -- calls = 0 says that the pairs turned out to belong elsewhere.
-CREATE TABLE edges_1m (
+CREATE TABLE IF NOT EXISTS edges_1m (
     minute DateTime CODEC(DoubleDelta, ZSTD(1)),
     source LowCardinality(String),
     destination LowCardinality(String),

@@ -1,5 +1,5 @@
 -- Logs, and the mesh events among them.
-CREATE TABLE otlp_logs_landing (
+CREATE TABLE IF NOT EXISTS otlp_logs_landing (
     resource_logs Array(Tuple(
         resource Tuple(attributes Array(Tuple(key String, value Tuple(
             value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
@@ -23,7 +23,7 @@ CREATE TABLE otlp_logs_landing (
     ))
 ) ENGINE = Null;
 
-CREATE TABLE logs (
+CREATE TABLE IF NOT EXISTS logs (
     ts DateTime64(9) CODEC(Delta(8), ZSTD(1)),
     trace_id FixedString(16) CODEC(ZSTD(1)),
     span_id UInt64 CODEC(ZSTD(1)),
@@ -44,7 +44,7 @@ ORDER BY (service, ts)
 TTL toDateTime(ts) + INTERVAL 7 DAY
 SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
 
-CREATE MATERIALIZED VIEW otlp_logs_to_logs TO logs AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_logs_to_logs TO logs AS
 WITH
     if(l.time_unix_nano > 0, l.time_unix_nano, l.observed_time_unix_nano) AS nanos,
     fromUnixTimestamp64Nano(toInt64(least(nanos, 9000000000000000000))) AS stamped,
@@ -74,7 +74,7 @@ FROM (
     )
 );
 
-CREATE TABLE mesh_events (
+CREATE TABLE IF NOT EXISTS mesh_events (
     ts DateTime64(9) CODEC(Delta(8), ZSTD(1)),
     mesh LowCardinality(String),
     source LowCardinality(String),
@@ -94,7 +94,7 @@ ORDER BY (ts, type, source, destination)
 TTL toDateTime(ts) + INTERVAL 30 DAY
 SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
 
-CREATE MATERIALIZED VIEW logs_to_mesh_events TO mesh_events AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS logs_to_mesh_events TO mesh_events AS
 SELECT
     ts, mesh,
     if(mapContains(attributes, 'mesh.source'), attributes['mesh.source'], toString(service)) AS source,
