@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DURATION ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports unit system-needs format constraints clean
+.PHONY: help setup demo kafka-up kafka-down test lint types imports unit system-needs format constraints clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/' | sort
@@ -24,6 +24,12 @@ demo: setup ## run the demo mesh and its dashboard (DURATION=60 stops by itself 
 	@$(BIN)/meshscope demo $(if $(DURATION),--duration $(DURATION))
 
 test: setup system-needs lint types imports unit ## lint, types, import contracts and all tests
+
+kafka-up: ## start one Apache Kafka node on 127.0.0.1:9092 (data in data/kafka)
+	@deploy/kafka/kafka up
+
+kafka-down: ## stop it; its data stays
+	@deploy/kafka/kafka down
 
 system-needs:
 	@bash tests/system-needs.sh
@@ -48,4 +54,4 @@ constraints: ## pin the newest versions that fit together
 	@$(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url - -c constraints.txt <<< uv >> constraints.txt && sort -u -o constraints.txt constraints.txt
 
 clean: ## remove the virtual environment and caches
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist .kafka

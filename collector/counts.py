@@ -13,6 +13,7 @@ class Counts:
     repeated_requests: Counter[str] = field(default_factory=Counter)
     refused_requests: Counter[str] = field(default_factory=Counter)
     committed_blocks: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)
 
     def as_dict(self) -> dict[str, dict[str, int]]:
         """Return all counts by name, then by signal or reason."""

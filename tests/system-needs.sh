@@ -1,11 +1,21 @@
 #!/usr/bin/env bash
-# Installs what the tests need beyond Python, or says in one line how to get it.
+# Installs what the tests need beyond Python, or says in one line how to get it; then fetches Apache Kafka.
 set -euo pipefail
-command -v chromium >/dev/null && exit 0
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  echo "installing chromium for the browser tests"
-  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null
-else
-  echo "The browser tests need Chromium. Install it with: sudo apt-get install -y chromium" >&2
-  exit 1
+cd "$(dirname "$0")/.."
+
+missing=()
+command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
+command -v java >/dev/null || missing+=(default-jre-headless)
+command -v mvn >/dev/null || missing+=(maven)
+
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing ${missing[*]}"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    echo "The tests need more than Python. Install it with: sudo apt-get install -y ${missing[*]}" >&2
+    exit 1
+  fi
 fi
+
+[ -n "${KAFKA_BOOTSTRAP_SERVERS:-}" ] || deploy/kafka/kafka fetch

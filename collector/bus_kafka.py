@@ -1,0 +1,86 @@
+"""The bus on Kafka: a request is durable when all replicas in sync have it."""
+
+import asyncio
+import logging
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+
+from collector.admission import Busy, Limits
+from collector.kafka import DEAD_LETTERS, MESSAGE_BYTES, TOPICS, KafkaSettings
+from storage.telemetry.engine import Signal
+
+log = logging.getLogger(__name__)
+
+DELIVERY_S = 30.0
+
+
+class KafkaBus:
+    """Produces whole requests, idempotently, with ``acks=all``; refuses what its bounded buffer has no room for.
+
+    A sender that gets no answer sends the same again, and Kafka then holds it twice: the promise of once begins at Kafka.
+    """
+
+    def __init__(self, settings: KafkaSettings, limits: Limits) -> None:
+        self._settings, self._limits = settings, limits
+        self._bytes = 0
+        self._producer = AIOKafkaProducer(
+            **settings.client(),
+            enable_idempotence=True,
+            acks="all",
+            compression_type="lz4",
+            max_request_size=MESSAGE_BYTES,
+            max_batch_size=1024 * 1024,
+            linger_ms=5,
+            request_timeout_ms=int(DELIVERY_S * 1000),
+        )
+
+    def __repr__(self) -> str:
+        return f"<KafkaBus {self._settings.bootstrap_servers} bytes={self._bytes}>"
+
+    async def start(self) -> None:
+        """Make the topics that are missing, then take requests."""
+        await make_topics(self._settings)
+        await self._producer.start()
+
+    async def publish(self, signal: Signal, request: bytes) -> None:
+        """Take one request; on return it is on Kafka (see Bus.publish)."""
+        if self._bytes + len(request) > self._limits.in_flight_bytes:
+            raise Busy(f"{self._bytes} bytes wait for Kafka; send the same again in a few seconds")
+        self._bytes += len(request)
+        try:
+            await asyncio.wait_for(self._producer.send_and_wait(TOPICS[signal], request), DELIVERY_S)
+        except (KafkaError, TimeoutError) as error:
+            raise Busy(f"Kafka did not take the request ({error or type(error).__name__}); send the same again") from error
+        finally:
+            self._bytes -= len(request)
+
+    async def close(self) -> None:
+        """Deliver what was taken, then stop."""
+        await self._producer.stop()
+
+
+async def make_topics(settings: KafkaSettings) -> None:
+    """Make the topics that are missing; those that exist stay as they are."""
+    admin = AIOKafkaAdminClient(**settings.client())
+    await admin.start()
+    try:
+        missing = {*TOPICS.values(), DEAD_LETTERS} - set(await admin.list_topics())
+        if missing:
+            log.info("making the topics %s", ", ".join(sorted(missing)))
+            await admin.create_topics(
+                [
+                    NewTopic(
+                        topic,
+                        settings.partitions,
+                        settings.replication_factor,
+                        topic_configs={"max.message.bytes": str(MESSAGE_BYTES + 1_000_000)},
+                    )
+                    for topic in sorted(missing)
+                ]
+            )
+    except TopicAlreadyExistsError:
+        pass  # another process was faster
+    finally:
+        await admin.close()

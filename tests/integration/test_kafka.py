@@ -1,0 +1,173 @@
+"""The way over a real Kafka: whole requests in, each stored once, over crashes and bad messages."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, OffsetAndMetadata, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from collector.admission import Busy, Limits
+from collector.bus_kafka import KafkaBus, make_topics
+from collector.counts import Counts
+from collector.ingest_kafka import KafkaIngest
+from collector.kafka import DEAD_LETTERS, TOPICS, KafkaSettings
+from core.clock import SystemClock
+from core.wire import delimited
+from storage.telemetry.engine import Engine
+from tests.fakes.kafka import kafka
+from tests.fakes.spans import SERVER, Span, request
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with kafka(tmp_path_factory.mktemp("kafka")) as bootstrap_servers:
+        yield bootstrap_servers
+
+
+@pytest.fixture
+async def settings(servers: str) -> KafkaSettings:
+    """Return settings with a group of this test's own, on topics that are as good as new."""
+    fresh = KafkaSettings(servers, group_id=f"test-{uuid4().hex}", partitions=2)
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    if old := [topic for topic in await admin.list_topics() if not topic.startswith("__")]:
+        await admin.delete_topics(old)
+    await admin.close()
+    await _until(lambda: _made(fresh))
+    return fresh
+
+
+@contextlib.asynccontextmanager
+async def ingesting(engine: Engine, settings: KafkaSettings, counts: Counts | None = None) -> AsyncIterator[KafkaIngest]:
+    ingest = KafkaIngest(engine, settings, SystemClock(), Limits(), counts or Counts())
+    running = asyncio.create_task(ingest.run())
+    yield ingest
+    ingest.stop()
+    await running
+
+
+async def test_what_the_bus_took_is_stored(engine: Engine, settings: KafkaSettings) -> None:
+    bus = KafkaBus(settings, Limits())
+    await bus.start()
+    async with ingesting(engine, settings):
+        await asyncio.gather(*(bus.publish("traces", request([Span("shop", SERVER)])) for _ in range(50)))
+        await _until(lambda: _stored(engine, 50))
+    await bus.close()
+    assert _calls(engine) == 50
+
+
+async def test_a_group_continues_where_it_stopped(engine: Engine, settings: KafkaSettings) -> None:
+    bus = KafkaBus(settings, Limits())
+    await bus.start()
+    for total in (3, 6):
+        for _ in range(3):
+            await bus.publish("traces", request([Span("shop", SERVER)]))
+        async with ingesting(engine, settings):
+            await _until(lambda total=total: _stored(engine, total))
+    await bus.close()
+    assert _calls(engine) == 6
+
+
+@pytest.mark.parametrize("arrived", [True, False], ids=["arrived", "never arrived"])
+async def test_a_plan_that_a_crash_left_is_finished_as_it_was(engine: Engine, settings: KafkaSettings, arrived: bool) -> None:
+    partition = TopicPartition(TOPICS["traces"], 0)
+    requests = [request([Span("shop", SERVER)]) for _ in range(10)]
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
+        for body in requests:
+            await producer.send_and_wait(partition.topic, body, partition=0)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id, enable_auto_commit=False
+    )
+    await consumer.start()
+    consumer.assign([partition])
+    await consumer.commit({partition: OffsetAndMetadata(2, "until=7")})  # what stands there after a crash within the insert
+    await consumer.stop()
+    engine.insert("traces", delimited(requests[:2]), f"{partition.topic}:0:0-2")
+    if arrived:
+        engine.insert("traces", delimited(requests[2:7]), f"{partition.topic}:0:2-7")
+    async with ingesting(engine, settings):
+        await _until(lambda: _stored(engine, 10))
+        await asyncio.sleep(1)  # what is counted twice would come now
+    assert (_spans(engine), _calls(engine)) == (10, 10)
+
+
+async def test_members_that_come_and_go_store_everything_once(engine: Engine, settings: KafkaSettings) -> None:
+    bus = KafkaBus(settings, Limits())
+    await bus.start()
+    sent = 0
+    async with ingesting(engine, settings):
+        for _ in range(4):
+            async with ingesting(engine, settings):
+                for _ in range(30):
+                    await bus.publish("traces", request([Span("shop", SERVER)]))
+                    sent += 1
+        await _until(lambda: _stored(engine, sent))
+    await bus.close()
+    assert (_spans(engine), _calls(engine)) == (sent, sent)
+
+
+async def test_a_bad_message_is_put_aside_and_the_good_ones_are_stored(engine: Engine, settings: KafkaSettings) -> None:
+    good = [request([Span("shop", SERVER)]) for _ in range(4)]
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
+        for body in (*good[:2], b"\x0a\xff\xffpoison", *good[2:]):
+            await producer.send_and_wait(TOPICS["traces"], body, partition=0)
+    counts = Counts()
+    async with ingesting(engine, settings, counts):
+        await _until(lambda: _stored(engine, 4))
+        await _until(lambda: _true(counts.dead_letters["malformed"] == 1))
+    async with AIOKafkaConsumer(DEAD_LETTERS, bootstrap_servers=settings.bootstrap_servers, auto_offset_reset="earliest") as dead:
+        letter = await asyncio.wait_for(dead.getone(), 20)
+    headers = {name: value.decode() for name, value in letter.headers}
+    assert letter.value == b"\x0a\xff\xffpoison"
+    assert (headers["topic"], headers["partition"], headers["offset"]) == (TOPICS["traces"], "0", "2")
+    assert "ExportTraceServiceRequest" in headers["reason"]
+
+
+async def test_what_memory_has_no_room_for_is_refused(settings: KafkaSettings) -> None:
+    bus = KafkaBus(settings, Limits(in_flight_bytes=100))
+    await bus.start()
+    with pytest.raises(Busy, match="wait for Kafka"):
+        await bus.publish("traces", bytes(101))
+    await bus.close()
+
+
+async def _made(settings: KafkaSettings) -> bool:
+    with contextlib.suppress(Exception):  # topics that are being deleted cannot be made yet
+        await make_topics(settings)
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
+        await admin.start()
+        try:
+            described = await admin.describe_topics([*TOPICS.values(), DEAD_LETTERS])
+            return all(len(topic["partitions"]) == settings.partitions for topic in described)
+        finally:
+            await admin.close()
+    return False
+
+
+async def _until(answers: Callable[[], Awaitable[bool]], within_s: float = 60) -> None:
+    deadline = time.monotonic() + within_s
+    while not await answers():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.1)
+
+
+async def _true(answer: bool) -> bool:
+    return answer
+
+
+async def _stored(engine: Engine, count: int) -> bool:
+    return _spans(engine) >= count
+
+
+def _spans(engine: Engine) -> int:
+    return int(engine.query("SELECT count() AS spans FROM spans", {})[0]["spans"])
+
+
+def _calls(engine: Engine) -> int:
+    return int(engine.query("SELECT sum(calls) AS total FROM golden_signals_10s", {})[0]["total"])
