@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from core.faults import Fault
 from storage.telemetry.engine import Signal
 
-_REQUESTS: dict[Signal, type[Message]] = {"traces": ExportTraceServiceRequest, "logs": ExportLogsServiceRequest}
+REQUESTS: dict[Signal, type[Message]] = {"traces": ExportTraceServiceRequest, "logs": ExportLogsServiceRequest}
 
 
 class Malformed(Fault):
@@ -72,7 +72,7 @@ def check(signal: Signal, body: bytes, limits: Limits) -> int:
     """
     if len(body) > limits.body_bytes:
         raise TooLarge(f"the body has {len(body)} bytes, the limit is {limits.body_bytes}; send fewer spans in one request")
-    request = _REQUESTS[signal]
+    request = REQUESTS[signal]
     try:
         outline = _outline().FromString(body)
         _bound("groups", len(outline.groups), limits)

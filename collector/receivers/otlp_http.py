@@ -1,12 +1,14 @@
-"""OTLP over HTTP: protobuf, plain or gzip, as an ASGI application."""
+"""OTLP over HTTP: protobuf or JSON, plain or gzip, as an ASGI application."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from google.protobuf import json_format
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from collector.admission import Busy, Malformed, TooLarge, inflate
 from collector.intake import Intake
+from collector.receivers.otlp_json import to_protobuf
 from core.faults import Fault
 from storage.telemetry.engine import Signal
 
@@ -14,7 +16,10 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-PROTOBUF = b"application/x-protobuf"
+PROTOBUF, JSON = b"application/x-protobuf", b"application/json"
+JSON_SHARE = 4
+"""JSON may take a quarter of the bytes that protobuf may: parsed, each of its bytes weighs several."""
+
 RETRY_AFTER_S = b"2"
 
 _PATHS: dict[str, Signal] = {"/v1/traces": "traces", "/v1/logs": "logs"}
@@ -56,24 +61,28 @@ class OtlpHttp:
         self._intake = intake
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI)."""
+        """Serve one request (ASGI); it is answered in the form that it came in."""
+        form = _content_type(scope)
         try:
-            await self._intake.take(*await self._request(scope, receive))
+            await self._intake.take(*await self._request(scope, form, receive))
         except Fault as fault:
-            await _refuse(send, fault)
+            await _refuse(send, fault, form)
         else:
             # An empty Export*ServiceResponse: everything was accepted.
-            await _answer(send, 200, b"")
+            await _answer(send, 200, b"{}" if form == JSON else b"", form)
 
-    async def _request(self, scope: Scope, receive: Receive) -> tuple[Signal, bytes]:
+    async def _request(self, scope: Scope, form: bytes, receive: Receive) -> tuple[Signal, bytes]:
         try:
-            return _signal_of(scope), await self._read(_headers(scope), receive)
+            signal = _signal_of(scope, form)
+            limit = self._intake.limits.body_bytes
+            if form == JSON:
+                return signal, to_protobuf(signal, await self._read(_headers(scope), receive, limit // JSON_SHARE))
+            return signal, await self._read(_headers(scope), receive, limit)
         except Fault as fault:
             self._intake.refused(fault)
             raise
 
-    async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        limit = self._intake.limits.body_bytes
+    async def _read(self, headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
         encoding = headers.get(b"content-encoding", b"identity").strip().lower()
         if encoding not in (b"identity", b"gzip"):
             raise _WrongType(f"Content-Encoding {encoding.decode('latin-1')!r} is not known here; use gzip or none")
@@ -95,25 +104,32 @@ def _headers(scope: Scope) -> dict[bytes, bytes]:
     return dict(scope["headers"])
 
 
-def _signal_of(scope: Scope) -> Signal:
+def _content_type(scope: Scope) -> bytes:
+    return _headers(scope).get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+
+def _signal_of(scope: Scope, form: bytes) -> Signal:
     signal = _PATHS.get(scope["path"])
     if signal is None:
         raise _NotFound(f"nothing is received at {scope['path']}; traces go to /v1/traces and logs to /v1/logs")
     if scope["method"] != "POST":
         raise _WrongMethod(f"{scope['method']} is not how OTLP is sent; use POST")
-    content_type = _headers(scope).get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if content_type != PROTOBUF:
-        raise _WrongType(f"Content-Type {content_type.decode('latin-1')!r} is not received here; use application/x-protobuf")
+    if form not in (PROTOBUF, JSON):
+        raise _WrongType(
+            f"Content-Type {form.decode('latin-1')!r} is not received here; use application/x-protobuf or application/json"
+        )
     return signal
 
 
-async def _refuse(send: Send, fault: Fault) -> None:
+async def _refuse(send: Send, fault: Fault, form: bytes) -> None:
     status, code = _ANSWERS.get(type(fault), (503, 14) if fault.retryable else (500, 13))
-    await _answer(send, status, Status(code=code, message=str(fault)).SerializeToString(), retry=fault.retryable)
+    said = Status(code=code, message=str(fault))
+    body = json_format.MessageToJson(said, indent=None).encode() if form == JSON else said.SerializeToString()
+    await _answer(send, status, body, form, retry=fault.retryable)
 
 
-async def _answer(send: Send, status: int, body: bytes, *, retry: bool = False) -> None:
-    headers = [(b"content-type", PROTOBUF), (b"content-length", str(len(body)).encode())]
+async def _answer(send: Send, status: int, body: bytes, form: bytes, *, retry: bool = False) -> None:
+    headers = [(b"content-type", JSON if form == JSON else PROTOBUF), (b"content-length", str(len(body)).encode())]
     if retry:
         headers.append((b"retry-after", RETRY_AFTER_S))
     await send({"type": "http.response.start", "status": status, "headers": headers})

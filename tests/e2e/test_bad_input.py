@@ -45,7 +45,7 @@ def unchanged(meshscope: Meshscope) -> Iterator[Meshscope]:
             413,
             f"inflates to more than {LIMIT} bytes",
         ),
-        ("traces", b"{}", {"content-type": "application/json"}, 415, "use application/x-protobuf"),
+        ("traces", b"x: 1", {"content-type": "text/yaml"}, 415, "use application/x-protobuf or application/json"),
         ("traces", b"", PROTOBUF | {"content-encoding": "br"}, 415, "use gzip or none"),
         ("nowhere", b"", PROTOBUF, 404, "/v1/traces"),
     ],
