@@ -7,6 +7,7 @@ from uuid import uuid4
 from core.wire import delimited
 from storage.telemetry.edges import settle
 from storage.telemetry.engine import Engine
+from tests.fakes import filled_store
 from tests.fakes.spans import CLIENT, SERVER, Span, proxied, request
 
 
@@ -33,6 +34,14 @@ def test_a_late_half_corrects_what_was_shown(engine: Engine) -> None:
     assert _edges(engine) == [_edge("external", "B", calls=1, paired=0)]
     _insert(engine, [caller])
     assert _edges(engine) == [_edge("A", "B", calls=1, paired=1)]
+
+
+def test_a_slow_clock_does_not_undo_what_was_found_hours_ago(engine: Engine) -> None:
+    three_hours_ago = time.time() - 3 * 3600
+    filled_store.edge(engine, "A", "B", minute=three_hours_ago // 60 * 60, ms=[10] * 37, paired=37)  # its halves are gone
+    caller = Span("A", CLIENT, at=three_hours_ago)
+    _insert(engine, [caller, Span("B", SERVER, caller, at=three_hours_ago)])
+    assert _edges(engine) == [_edge("A", "B", calls=37, paired=37)]
 
 
 def test_looking_twice_counts_nothing_twice(engine: Engine) -> None:

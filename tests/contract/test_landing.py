@@ -53,3 +53,22 @@ def test_ids_kinds_and_times_out_of_range_are_stored(engine: Engine) -> None:
     assert engine.query("SELECT count() AS spans, max(abs(dateDiff('day', ts, now()))) AS days FROM spans", {}) == [
         {"spans": 3, "days": 0}
     ]
+
+
+def test_one_absurd_duration_spoils_no_sum(engine: Engine) -> None:
+    now = time.time_ns()
+    message = ExportTraceServiceRequest()
+    spans = message.resource_spans.add().scope_spans.add().spans
+    for start, end in ((now, now + 5_000_000), (now, 2**64 - 1), (0, now)):
+        spans.add(span_id=b"12345678", kind=2, start_time_unix_nano=start, end_time_unix_nano=end)  # type: ignore[arg-type]
+    engine.insert("traces", delimited([message.SerializeToString()]), uuid4().hex)
+    assert engine.query("SELECT sum(calls) AS calls, sum(duration_ns) AS ns FROM golden_signals_10s", {}) == [
+        {"calls": 3, "ns": 5_000_000}
+    ]
+    (kept,) = engine.query("SELECT groupArray(attributes['meshscope.original_end_time_unix_nano']) AS ends FROM spans", {})
+    assert sorted(kept["ends"]) == ["", str(now), str(2**64 - 1)]
+
+
+def test_a_service_without_a_name_is_unknown(engine: Engine) -> None:
+    engine.insert("traces", delimited([request([Span("", SERVER)])]), uuid4().hex)
+    assert engine.query("SELECT service FROM spans", {}) == [{"service": "unknown_service"}]

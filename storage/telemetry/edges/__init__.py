@@ -10,13 +10,17 @@ PATIENCE_S = 5
 OVERLAP_S = 60
 """How far each look reaches back over the one before: longer than the patience, and than any insert takes to commit."""
 
+WHOLE_S = 110 * 60
+"""For how long a minute's halves are all there: somewhat less than ``half_edges`` keeps them."""
+
 
 def settle(engine: Engine, *, since: float) -> None:
     """Find the edges of every minute that telemetry arrived for since ``since`` (epoch seconds).
 
-    Idempotent: a minute's rows are replaced, so that looking twice counts nothing twice.
+    Idempotent: a minute's rows are replaced, so that looking twice counts nothing twice. Minutes further back than
+    ``WHOLE_S`` stay as they are.
     """
-    parameters = {"since": int(since) - OVERLAP_S, "patience": PATIENCE_S}
+    parameters = {"since": int(since) - OVERLAP_S, "patience": PATIENCE_S, "whole": WHOLE_S}
     engine.command(_sql("learn_names"), parameters)
     engine.command(_sql("settle"), parameters)
 

@@ -6,11 +6,14 @@
 --
 -- Lone halves wait {patience} seconds for their other half. Then a lone caller becomes an edge to the peer that it names,
 -- and a lone callee comes from `external`.
+--
+-- Only minutes whose halves are all still kept are found anew: one sender with a slow clock would else replace what was
+-- found hours ago by the little that it sends.
 INSERT INTO edges_1m
 WITH
     fresh AS (SELECT DISTINCT trace_id FROM half_edges WHERE arrived >= {since:DateTime}),
     dirty AS (
-        SELECT DISTINCT toStartOfMinute(arrayJoin(arrayFilter(t -> t > 0, [client_ts, server_ts])))
+        SELECT DISTINCT toStartOfMinute(arrayJoin(arrayFilter(t -> t > now() - {whole:UInt32}, [client_ts, server_ts])))
         FROM half_edges WHERE trace_id IN fresh
     ),
     pairs AS (

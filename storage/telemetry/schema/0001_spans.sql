@@ -104,7 +104,8 @@ FROM (
 
 -- Second step: what App Mesh, Istio, Envoy and OpenTelemetry call a thing is mapped to one column here, and only here.
 -- A start time outside [now - 7 days, now + 1 day] is stored as now, with the original in the attributes: one client with
--- a wrong clock would otherwise open thousands of partitions.
+-- a wrong clock would otherwise open thousands of partitions. A duration above 7 days says that a clock was set or an end is
+-- missing: it is stored as 0, with the original end in the attributes, for one such span would spoil every sum it is in.
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_spans_to_spans TO spans AS
 SELECT
     if(in_range, started, now64(9)) AS ts,
@@ -112,7 +113,7 @@ SELECT
     reinterpretAsUInt64(reverse(raw.span_id)) AS span_id,
     reinterpretAsUInt64(reverse(raw.parent_id)) AS parent_id,
     trace_state,
-    if(mapContains(r, 'service.name'), r['service.name'], 'unknown_service') AS service,
+    if(r['service.name'] != '', r['service.name'], 'unknown_service') AS service,
     r['service.version'] AS version,
     r['service.instance.id'] AS instance,
     r['mesh.name'] AS mesh,
@@ -125,7 +126,7 @@ SELECT
     scope,
     name,
     if(raw.kind BETWEEN 0 AND 5, raw.kind, 0) AS kind,
-    if(end_ns > start_ns, end_ns - start_ns, 0) AS duration_ns,
+    if(credible AND end_ns > start_ns, end_ns - start_ns, 0) AS duration_ns,
     raw.status = 2 OR a['error'] = 'true' OR http_status >= 500 AS error,
     raw.status AS status,
     status_message,
@@ -154,7 +155,9 @@ SELECT
         mapFilter((k, v) -> k NOT IN ('http.request.method', 'http.method', 'http.route', 'http.response.status_code', 'http.status_code',
             'peer.service', 'peer.version', 'upstream_cluster', 'upstream_cluster.name', 'response_flags', 'component', 'mesh.direction',
             'http.request.resend_count', 'retry.count'), a),
-        if(in_range, map(), map('meshscope.original_start_time_unix_nano', toString(start_ns)))) AS attributes,
+        mapConcat(
+            if(in_range, map(), map('meshscope.original_start_time_unix_nano', toString(start_ns))),
+            if(credible, map(), map('meshscope.original_end_time_unix_nano', toString(end_ns))))) AS attributes,
     mapFilter((k, v) -> k NOT IN ('service.name', 'service.version', 'service.instance.id', 'mesh.name', 'mesh.virtual_node'), r) AS resource,
     events,
     links
@@ -163,6 +166,7 @@ FROM (
         *,
         fromUnixTimestamp64Nano(toInt64(least(start_ns, 9000000000000000000))) AS started,
         started BETWEEN now64(9) - INTERVAL 7 DAY AND now64(9) + INTERVAL 1 DAY AS in_range,
+        end_ns <= start_ns OR end_ns <= start_ns + 7 * 86400 * 1000000000 AS credible,
         a['mesh.direction'] AS direction,
         if(mapContains(a, 'upstream_cluster.name'), a['upstream_cluster.name'], a['upstream_cluster']) AS cluster,
         if(mapContains(a, 'http.request.method'), a['http.request.method'], a['http.method']) AS method,

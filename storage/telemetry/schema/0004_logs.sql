@@ -53,7 +53,7 @@ SELECT
     if(stamped BETWEEN now64(9) - INTERVAL 7 DAY AND now64(9) + INTERVAL 1 DAY, stamped, now64(9)) AS ts,
     toFixedString(substring(l.trace_id, 1, 16), 16) AS trace_id,
     reinterpretAsUInt64(reverse(l.span_id)) AS span_id,
-    if(mapContains(r, 'service.name'), r['service.name'], 'unknown_service') AS service,
+    if(r['service.name'] != '', r['service.name'], 'unknown_service') AS service,
     r['service.version'] AS version,
     r['service.instance.id'] AS instance,
     r['mesh.name'] AS mesh,
