@@ -4,7 +4,9 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Annotated, Any
 
 import msgspec
@@ -29,6 +31,7 @@ def up(
     data_dir: Path | None = None,
     rules: Path | None = None,
     external_url: str | None = None,
+    kafka_bootstrap_servers: str | None = None,
 ) -> None:
     """Run everything in one process: OTLP in, embedded ClickHouse, dashboard, query API, alerts.
 
@@ -48,14 +51,61 @@ def up(
         File of alert rules and webhooks.
     external_url
         Where people reach the dashboard, for links in alerts.
+    kafka_bootstrap_servers
+        Let telemetry take the way over this Kafka; docs/settings.md names what else it can be told of it.
     """
-    from cli.settings import UpSettings  # noqa: PLC0415 - each command loads only what it needs
+    from cli.settings import Settings  # noqa: PLC0415 - each command loads only what it needs
     from cli.up import up as serve  # noqa: PLC0415
 
-    told: dict[str, Any] = {
-        name: value for name, value in locals().items() if name in UpSettings.model_fields and value is not None
-    }
-    uvloop.run(serve(UpSettings(**told)))
+    uvloop.run(serve(Settings(**_told(locals()))))
+
+
+@app.command
+def collect(
+    *,
+    kafka_bootstrap_servers: str | None = None,
+    host: str | None = None,
+    otlp_grpc_port: int | None = None,
+    otlp_http_port: int | None = None,
+) -> None:
+    """Take OTLP and put it on Kafka; any number of these may run.
+
+    Parameters
+    ----------
+    kafka_bootstrap_servers
+        Kafka's addresses.
+    host
+        Address that every listener binds to [127.0.0.1].
+    otlp_grpc_port
+        OTLP over gRPC [4317]; 0 switches it off.
+    otlp_http_port
+        OTLP over HTTP [4318]; 0 switches it off.
+    """
+    from cli.roles import collect as serve  # noqa: PLC0415 - each command loads only what it needs
+    from cli.settings import Settings  # noqa: PLC0415
+
+    uvloop.run(serve(Settings(**_told(locals()))))
+
+
+@app.command
+def ingest(
+    *, kafka_bootstrap_servers: str | None = None, kafka_group_id: str | None = None, data_dir: Path | None = None
+) -> None:
+    """Store what Kafka holds, each request once; those of one group share the partitions.
+
+    Parameters
+    ----------
+    kafka_bootstrap_servers
+        Kafka's addresses.
+    kafka_group_id
+        Consumer group [meshscope].
+    data_dir
+        Directory of the embedded store [data]; one process owns it.
+    """
+    from cli.roles import ingest as serve  # noqa: PLC0415 - each command loads only what it needs
+    from cli.settings import Settings  # noqa: PLC0415
+
+    uvloop.run(serve(Settings(**_told(locals()))))
 
 
 @app.command
@@ -137,11 +187,21 @@ def main() -> None:
     except ValidationError as error:
         for problem in error.errors():
             where = ".".join(str(part) for part in problem["loc"])
-            console.print(f"settings: {where}: {problem['msg']}, got {problem['input']!r}", markup=False)
+            console.print(f"settings: {where}: {problem['msg']}, got {problem['input']!r}", markup=False, soft_wrap=True)
         sys.exit(2)
+    except TOMLDecodeError as error:
+        console.print(f"meshscope.toml: expected TOML: {error}", markup=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Fault as fault:
         console.print(str(fault), style="red", markup=False, soft_wrap=True)
         sys.exit(1 if fault.retryable else 2)
+
+
+def _told(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if isinstance(value, str | int | Path)}
 
 
 def _log_to(console: Console) -> None:

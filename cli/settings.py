@@ -1,13 +1,14 @@
 """Settings: command line, then MESHSCOPE_* environment variables, then one TOML file, then defaults."""
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 
-class UpSettings(BaseSettings):
-    """What ``meshscope up`` can be told."""
+class Settings(BaseSettings):
+    """What Meshscope can be told; each command uses what concerns it."""
 
     model_config = SettingsConfigDict(env_prefix="MESHSCOPE_", toml_file="meshscope.toml", extra="forbid", frozen=True)
 
@@ -21,6 +22,24 @@ class UpSettings(BaseSettings):
     max_body_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Largest OTLP request taken, before and after gzip.")
     max_items_per_request: int = Field(100_000, gt=0, description="Most spans or log records in one OTLP request.")
     max_in_flight_bytes: int = Field(128 * 1024 * 1024, gt=0, description="Memory for requests that wait for the store.")
+
+    kafka_bootstrap_servers: str | None = Field(None, description="Kafka's addresses; without them telemetry takes no detour.")
+    kafka_group_id: str = Field("meshscope", description="Consumer group of those who store from Kafka.")
+    kafka_partitions: int = Field(4, gt=0, description="Partitions of topics that do not exist yet.")
+    kafka_replication_factor: int = Field(1, gt=0, description="Replicas of topics that do not exist yet.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How Kafka is spoken to."
+    )
+    kafka_ssl_cafile: Path | None = Field(
+        None, description="Certificate authorities to trust Kafka by; the system's if not given."
+    )
+    kafka_ssl_certfile: Path | None = Field(None, description="Our certificate for Kafka.")
+    kafka_ssl_keyfile: Path | None = Field(None, description="The key of our certificate for Kafka.")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="How we log in to Kafka."
+    )
+    kafka_sasl_username: str | None = Field(None, description="Who we are to Kafka.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="Our password for Kafka; better by environment than by file.")
 
     @classmethod
     def settings_customise_sources(

@@ -1,9 +1,7 @@
 """`meshscope up`: everything in one process, with the store inside it."""
 
 import asyncio
-import contextlib
 import logging
-import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -15,14 +13,16 @@ import dashboard.app
 import query_api.app
 from alerting.rules import RuleBook, load_rules
 from alerting.service import Alerting
-from cli.servers import HttpServer, PortTaken
-from cli.settings import UpSettings
+from cli.kafka import ingest_from_kafka, kafka_bus
+from cli.lifecycle import cancel, on_signal
+from cli.receivers import limits_of, open_doors, start
+from cli.servers import HttpServer
+from cli.settings import Settings
 from collector.admission import Limits
+from collector.bus import Bus
 from collector.bus_local import LocalBuses
 from collector.counts import Counts
 from collector.intake import Intake
-from collector.receivers.otlp_grpc import OtlpGrpc
-from collector.receivers.otlp_http import OtlpHttp
 from collector.settling import EdgeSettler
 from core.clock import Clock, SystemClock
 from storage.state.alert_store import AlertStore
@@ -34,22 +34,17 @@ from storage.telemetry.migrate import migrate as migrate_telemetry
 
 log = logging.getLogger(__name__)
 
-GRACE_S = 5.0
 
-
-async def up(settings: UpSettings) -> None:
-    """Serve until SIGINT or SIGTERM, then store what was taken and let go of the data."""
-    stopping = asyncio.Event()
+async def up(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM, then store what was taken and let go of the data; a second signal ends it at once."""
+    stopping = on_signal()
     async with running(settings):
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stopping.set)
         await stopping.wait()
         log.info("stopping: storing what was taken")
 
 
 @asynccontextmanager
-async def running(settings: UpSettings) -> AsyncIterator[None]:
+async def running(settings: Settings) -> AsyncIterator[None]:
     """Run all parts, wired to one embedded store; they stop in the opposite order of their start."""
     clock, counts = SystemClock(), Counts()
     rules = load_rules(settings.rules) if settings.rules else RuleBook(rules=(), webhooks=())
@@ -65,7 +60,7 @@ async def running(settings: UpSettings) -> AsyncIterator[None]:
     log.info("stopped; %s", counts)
 
 
-async def _alert_store(stack: AsyncExitStack, settings: UpSettings) -> AlertStore:
+async def _alert_store(stack: AsyncExitStack, settings: Settings) -> AlertStore:
     url = f"sqlite+aiosqlite:///{(settings.data_dir / 'state.sqlite').absolute()}"
     await migrate_state(url)
     database = open_database(url)
@@ -73,7 +68,7 @@ async def _alert_store(stack: AsyncExitStack, settings: UpSettings) -> AlertStor
     return AlertStore(database)
 
 
-async def _serve_pages(stack: AsyncExitStack, settings: UpSettings, engine: Engine, alerts: AlertStore, clock: Clock) -> None:
+async def _serve_pages(stack: AsyncExitStack, settings: Settings, engine: Engine, alerts: AlertStore, clock: Clock) -> None:
     if not settings.http_port:
         return
     app = FastAPI(title="Meshscope", openapi_url=None, docs_url=None, redoc_url=None)
@@ -88,12 +83,12 @@ async def _serve_pages(stack: AsyncExitStack, settings: UpSettings, engine: Engi
     )
     await stack.enter_async_context(asking)
     dashboard.app.mount(app, asking)
-    await _start(stack, HttpServer(app, settings.host, settings.http_port, name="http", lifespan=True))
+    await start(stack, HttpServer(app, settings.host, settings.http_port, name="http", lifespan=True))
     log.info("dashboard and API on http://%s:%d", settings.host, settings.http_port)
 
 
 async def _raise_alerts(
-    stack: AsyncExitStack, settings: UpSettings, engine: Engine, alerts: AlertStore, rules: RuleBook, clock: Clock
+    stack: AsyncExitStack, settings: Settings, engine: Engine, alerts: AlertStore, rules: RuleBook, clock: Clock
 ) -> None:
     sending = await stack.enter_async_context(httpx.AsyncClient(timeout=10))
     alerting = Alerting(engine, alerts, rules, sending, clock, external_url=settings.external_url)
@@ -102,37 +97,20 @@ async def _raise_alerts(
     stack.push_async_callback(alerting.stop)
 
 
-async def _collect(stack: AsyncExitStack, settings: UpSettings, engine: Engine, clock: Clock, counts: Counts) -> None:
-    limits = Limits(settings.max_body_bytes, settings.max_items_per_request, settings.max_in_flight_bytes)
+async def _collect(stack: AsyncExitStack, settings: Settings, engine: Engine, clock: Clock, counts: Counts) -> None:
+    limits = limits_of(settings)
     settler = EdgeSettler(engine, clock, counts)
     settling = asyncio.create_task(settler.run(), name="settle edges")
-    stack.push_async_callback(_cancel, settling)
+    stack.push_async_callback(cancel, settling)
+    await open_doors(stack, settings, Intake(await _bus(stack, settings, engine, clock, limits, counts), limits, counts))
+
+
+async def _bus(stack: AsyncExitStack, settings: Settings, engine: Engine, clock: Clock, limits: Limits, counts: Counts) -> Bus:
+    if settings.kafka_bootstrap_servers:
+        bus = await kafka_bus(stack, settings, limits)
+        await ingest_from_kafka(stack, settings, engine, clock, limits, counts)
+        return bus
     buses = LocalBuses(engine, settings.data_dir / "journal", clock, limits, counts)
     await buses.start()
     stack.push_async_callback(buses.close)
-    intake = Intake(buses, limits, counts)
-    if settings.otlp_http_port:
-        app = OtlpHttp(intake)
-        await _start(stack, HttpServer(app, settings.host, settings.otlp_http_port, name="otlp-http", lifespan=False))
-        log.info("OTLP/HTTP on http://%s:%d", settings.host, settings.otlp_http_port)
-    if settings.otlp_grpc_port:
-        await _start(stack, _grpc(intake, settings))
-        log.info("OTLP/gRPC on %s:%d", settings.host, settings.otlp_grpc_port)
-
-
-def _grpc(intake: Intake, settings: UpSettings) -> OtlpGrpc:
-    try:
-        return OtlpGrpc(intake, settings.host, settings.otlp_grpc_port)
-    except RuntimeError as error:  # what grpcio raises when it cannot bind
-        raise PortTaken(f"cannot listen for OTLP/gRPC: {error}; choose another port with --otlp-grpc-port.") from None
-
-
-async def _start(stack: AsyncExitStack, server: HttpServer | OtlpGrpc) -> None:
-    stack.push_async_callback(server.stop, GRACE_S)
-    await server.start()
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    return buses

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, OffsetA
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
 
 from collector.admission import Limits, Malformed, TooLarge, check
 from collector.counts import Counts
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 BLOCK_BYTES = 8 * 1024 * 1024
 POLL_MS = 300
+PAUSE_S = 1.0
 _PLAN = "until="
 _SIGNALS: dict[str, Signal] = {topic: signal for signal, topic in TOPICS.items()}
 
@@ -49,6 +51,9 @@ class KafkaIngest(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka s
             max_partition_fetch_bytes=BLOCK_BYTES,
             fetch_max_bytes=4 * BLOCK_BYTES,
             max_poll_interval_ms=600_000,
+            # The least that brokers allow: partitions of a process that died lie idle for so long.
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=1_500,
         )
         self._admin = AIOKafkaAdminClient(**settings.client())
         self._dead_letters = AIOKafkaProducer(
@@ -70,15 +75,24 @@ class KafkaIngest(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka s
         self._consumer.subscribe(list(TOPICS.values()), listener=self)
         try:
             while not self._stopping:
-                records = await self._consumer.getmany(timeout_ms=POLL_MS)
-                async with self._storing:
-                    await self._settle()
-                    for partition, range_ in records.items():
-                        await self._store_next(partition, range_)
+                try:
+                    await self._step()
+                except KafkaError as error:
+                    # A commit that fails leaves its plan: whoever owns the partition now finishes it, perhaps this process.
+                    log.warning("Kafka refuses; trying again in %.0f s: %s", PAUSE_S, error)
+                    self._unsettled |= self._consumer.assignment()
+                    await self._clock.sleep(PAUSE_S)
         finally:
             await self._consumer.stop()
             await self._dead_letters.stop()
             await self._admin.close()
+
+    async def _step(self) -> None:
+        records = await self._consumer.getmany(timeout_ms=POLL_MS)
+        async with self._storing:
+            await self._settle()
+            for partition, range_ in records.items():
+                await self._store_next(partition, range_)
 
     def stop(self) -> None:
         """End ``run`` after the block under way."""
@@ -86,6 +100,10 @@ class KafkaIngest(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka s
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Note that these partitions may have a plan that somebody did not finish."""
+        log.info(
+            "storing %s",
+            ", ".join(f"{each.topic}/{each.partition}" for each in sorted(assigned)) or "nothing: others have it all",
+        )
         self._unsettled |= set(assigned)
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:

@@ -70,7 +70,7 @@ def test_every_answered_span_is_there_once_after_five_kills(start_meshscope: Cal
     expected = _answered(senders)
     assert expected > KILLS * SPANS
     assert sum(sender.repeated for sender in senders) > 0, "no kill met a request under way"
-    assert _stored(tmp_path / "data") == {"spans": expected, "distinct_spans": expected, "calls": expected, "indexed": expected}
+    assert stored(tmp_path / "data") == {"spans": expected, "distinct_spans": expected, "calls": expected, "indexed": expected}
 
 
 def test_a_second_start_continues(start_meshscope: Callable[..., Meshscope]) -> None:
@@ -113,7 +113,7 @@ def _send(meshscope: Meshscope, spans: list[Span]) -> None:
     assert answer.status_code == 200, answer.content
 
 
-def _stored(data: Path) -> Any:
+def stored(data: Path) -> Any:
     counted = subprocess.run(
         [sys.executable, "-m", "tests.fakes.count_stored", str(data)], capture_output=True, text=True, timeout=60, check=True
     )

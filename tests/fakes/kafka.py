@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from collector.kafka import TOPICS
+
 SCRIPT = Path(__file__).parent.parent.parent / "deploy/kafka/kafka"
 
 
@@ -22,6 +27,23 @@ def kafka(home: Path) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         subprocess.run([str(SCRIPT), "down", str(home)], check=True, timeout=60)
+
+
+async def lag(servers: str, group: str) -> int:
+    """Return how many messages of all topics the group has not yet committed; a plan does not count as committed."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    consumer = AIOKafkaConsumer(bootstrap_servers=servers)
+    await admin.start()
+    await consumer.start()
+    try:
+        topics = await admin.describe_topics([*TOPICS.values()])
+        partitions = [TopicPartition(topic["topic"], each["partition"]) for topic in topics for each in topic["partitions"]]
+        ends = await consumer.end_offsets(partitions)
+        committed = await admin.list_consumer_group_offsets(group)
+        return sum(end - (committed[each].offset if each in committed else 0) for each, end in ends.items())
+    finally:
+        await consumer.stop()
+        await admin.close()
 
 
 def _two_free_ports() -> int:

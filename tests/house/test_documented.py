@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticUndefined
 
-from cli.settings import UpSettings
+from cli.settings import Settings
 from storage.telemetry.engine import Engine
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.mark.parametrize("name", UpSettings.model_fields)
+@pytest.mark.parametrize("name", Settings.model_fields)
 def test_each_setting_is_documented_with_its_default(name: str) -> None:
-    field = UpSettings.model_fields[name]
+    field = Settings.model_fields[name]
     assert field.default is not PydanticUndefined
     default = "none" if field.default is None else f"`{field.default}`"
     row = f"| `{name}` | `MESHSCOPE_{name.upper()}` | {default} | {field.description} |"

@@ -1,0 +1,37 @@
+"""`meshscope collect` and `meshscope ingest`: the parts of `up` as processes of their own, with Kafka between them."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from cli.kafka import ingest_from_kafka, kafka_bus
+from cli.lifecycle import cancel, on_signal, until
+from cli.receivers import limits_of, open_doors
+from cli.settings import Settings
+from collector.counts import Counts
+from collector.intake import Intake
+from collector.settling import EdgeSettler
+from core.clock import SystemClock
+from storage.telemetry.engine_clickhouse import open_embedded
+from storage.telemetry.migrate import migrate
+
+
+async def collect(settings: Settings) -> None:
+    """Take telemetry and put it on Kafka until told to stop; any number of these may run."""
+    stopping, limits = on_signal(), limits_of(settings)
+    async with AsyncExitStack() as stack:
+        bus = await kafka_bus(stack, settings, limits)
+        await open_doors(stack, settings, Intake(bus, limits, Counts()))
+        await until(stopping)
+
+
+async def ingest(settings: Settings) -> None:
+    """Store what Kafka holds until told to stop; those of one group share the partitions."""
+    stopping, clock, counts = on_signal(), SystemClock(), Counts()
+    async with AsyncExitStack() as stack:
+        engine = open_embedded(settings.data_dir)
+        stack.callback(engine.close)
+        await asyncio.to_thread(migrate, engine)
+        settling = asyncio.create_task(EdgeSettler(engine, clock, counts).run(), name="settle edges")
+        stack.push_async_callback(cancel, settling)
+        storing = await ingest_from_kafka(stack, settings, engine, clock, limits_of(settings), counts)
+        await until(stopping, storing, settling)
