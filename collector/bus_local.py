@@ -166,10 +166,10 @@ def _refuse(stored: asyncio.Future[None], fault: Fault) -> None:
 
 
 class LocalBuses:
-    """The bus of an embedded Meshscope: one LocalBus for each signal, so that neither waits for the other."""
+    """The bus of an embedded Meshscope: one LocalBus for each signal, so that none waits for another."""
 
     def __init__(self, engine: Engine, directory: Path, clock: Clock, limits: Limits, counts: Counts) -> None:
-        signals: tuple[Signal, ...] = ("traces", "logs")
+        signals: tuple[Signal, ...] = ("traces", "logs", "metrics")
         self._buses = {signal: LocalBus(signal, engine, directory, clock, limits, counts) for signal in signals}
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Counts:
-    """What this collector has seen since it started; ``items`` are spans or log records."""
+    """What this collector has seen since it started; ``items`` are spans, log records or metrics."""
 
     accepted_requests: Counter[str] = field(default_factory=Counter)
     accepted_items: Counter[str] = field(default_factory=Counter)

@@ -5,7 +5,7 @@ from typing import Any
 
 from storage.telemetry.engine import Signal
 
-TOPICS: dict[Signal, str] = {"traces": "otlp_spans", "logs": "otlp_logs"}
+TOPICS: dict[Signal, str] = {"traces": "otlp_spans", "logs": "otlp_logs", "metrics": "otlp_metrics"}
 """Values are whole OTLP Export*ServiceRequests in protobuf: what the OpenTelemetry Collector calls ``otlp_proto``."""
 
 DEAD_LETTERS = "otlp_dead_letter"

@@ -15,6 +15,7 @@ from storage.telemetry.engine import Signal
 _SERVICES: dict[str, Signal] = {
     "opentelemetry.proto.collector.trace.v1.TraceService": "traces",
     "opentelemetry.proto.collector.logs.v1.LogsService": "logs",
+    "opentelemetry.proto.collector.metrics.v1.MetricsService": "metrics",
 }
 _CODES: dict[type[Fault], grpc.StatusCode] = {
     Malformed: grpc.StatusCode.INVALID_ARGUMENT,
@@ -25,7 +26,7 @@ _RETRY_S = 2
 
 
 class OtlpGrpc:
-    """Receives the Export calls of traces and logs; answers when the request is durable."""
+    """Receives the Export calls of traces, logs and metrics; answers when the request is durable."""
 
     def __init__(self, intake: Intake, host: str, port: int) -> None:
         self._server = grpc.aio.server(

@@ -22,7 +22,7 @@ JSON_SHARE = 4
 
 RETRY_AFTER_S = b"2"
 
-_PATHS: dict[str, Signal] = {"/v1/traces": "traces", "/v1/logs": "logs"}
+_PATHS: dict[str, Signal] = {"/v1/traces": "traces", "/v1/logs": "logs", "/v1/metrics": "metrics"}
 
 
 class _NotFound(Fault):
@@ -55,7 +55,7 @@ _ANSWERS: dict[type[Fault], tuple[int, int]] = {
 
 
 class OtlpHttp:
-    """Receives ``POST /v1/traces`` and ``/v1/logs``; answers when the request is durable."""
+    """Receives ``POST /v1/traces``, ``/v1/logs`` and ``/v1/metrics``; answers when the request is durable."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
@@ -111,7 +111,9 @@ def _content_type(scope: Scope) -> bytes:
 def _signal_of(scope: Scope, form: bytes) -> Signal:
     signal = _PATHS.get(scope["path"])
     if signal is None:
-        raise _NotFound(f"nothing is received at {scope['path']}; traces go to /v1/traces and logs to /v1/logs")
+        raise _NotFound(
+            f"nothing is received at {scope['path']}; traces go to /v1/traces, logs to /v1/logs and metrics to /v1/metrics"
+        )
     if scope["method"] != "POST":
         raise _WrongMethod(f"{scope['method']} is not how OTLP is sent; use POST")
     if form not in (PROTOBUF, JSON):

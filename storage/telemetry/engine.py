@@ -5,7 +5,7 @@ from typing import Any, Literal, Protocol
 
 from core.faults import Fault
 
-Signal = Literal["traces", "logs"]
+Signal = Literal["traces", "logs", "metrics"]
 
 
 class StoreUnavailable(Fault):

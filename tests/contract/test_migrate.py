@@ -10,7 +10,7 @@ def test_a_start_that_was_killed_half_way_is_finished_by_the_next(engine: Engine
     # As after a kill between a file's last statement and its mark, and within a file.
     engine.command("TRUNCATE TABLE schema_migrations")
     engine.command("DROP TABLE spans_to_golden_signals_10s")
-    assert migrate(engine) == ["0001_spans.sql", "0002_golden_signals.sql", "0003_edges.sql", "0004_logs.sql"]
+    assert migrate(engine) == ["0001_spans.sql", "0002_golden_signals.sql", "0003_edges.sql", "0004_logs.sql", "0005_metrics.sql"]
     assert migrate(engine) == []
     views = engine.query("SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE 'spans_to_%'", {})
     assert {view["name"] for view in views} == {"spans_to_golden_signals_10s", "spans_to_trace_index", "spans_to_half_edges"}

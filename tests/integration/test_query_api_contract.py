@@ -27,6 +27,7 @@ PATHS = [
     "/v1/traces",
     "/v1/traces/{trace_id}",
     "/v1/mesh-events",
+    "/v1/metrics",
     "/v1/circuit-breakers",
     "/v1/alerts",
     "/v1/status",

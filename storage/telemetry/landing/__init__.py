@@ -18,6 +18,7 @@ class Landing:
 LANDINGS: dict[Signal, Landing] = {
     "traces": Landing("otlp_traces_landing", "resource_spans", "Traces"),
     "logs": Landing("otlp_logs_landing", "resource_logs", "Logs"),
+    "metrics": Landing("otlp_metrics_landing", "resource_metrics", "Metrics"),
 }
 
 OTLP_PROTO = resources.files(__package__).joinpath("otlp.proto").read_text("utf-8")

@@ -5,8 +5,10 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from collector.admission import Limits, Malformed, TooLarge, check, inflate
+from core.wire import varint
 from tests.fakes.spans import SERVER, Span, request
 
 LIMITS = Limits(body_bytes=100_000, items_per_request=50)
@@ -74,3 +76,32 @@ def test_a_bomb_is_refused_without_inflating_it_whole() -> None:
 def test_broken_gzip_is_malformed(broken: bytes) -> None:
     with pytest.raises(Malformed, match="gzip"):
         inflate(broken, limit=1000)
+
+
+def _metrics(*points: int) -> bytes:
+    message = ExportMetricsServiceRequest()
+    metrics = message.resource_metrics.add().scope_metrics.add().metrics
+    for number, kind in zip(points, ("gauge", "sum", "histogram", "exponential_histogram", "summary"), strict=False):
+        data_points = getattr(metrics.add(name=kind), kind).data_points
+        for _ in range(number):
+            data_points.add()
+    return message.SerializeToString()
+
+
+def test_metrics_are_counted_by_name_and_bounded_by_points() -> None:
+    assert check("metrics", _metrics(10, 10, 10, 10, 10), LIMITS) == 5
+    with pytest.raises(TooLarge, match="51 points, the limit is 50"):
+        check("metrics", _metrics(10, 10, 10, 10, 11), LIMITS)
+
+
+def test_too_many_metrics_are_refused() -> None:
+    with pytest.raises(TooLarge, match="51 items"):
+        check("metrics", b"\x0a\x68\x12\x66" + b"\x12\x00" * 51, LIMITS)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_in_a_metric_get_a_count_or_a_clear_fault(metric: bytes) -> None:
+    scope = b"\x12" + varint(len(metric)) + metric
+    group = b"\x12" + varint(len(scope)) + scope
+    with suppress(Malformed, TooLarge):
+        assert check("metrics", b"\x0a" + varint(len(group)) + group, LIMITS) >= 0
