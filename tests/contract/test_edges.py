@@ -80,6 +80,31 @@ def test_sidecars_beside_applications_without_spans(engine: Engine) -> None:
     assert _edges(engine) == [_edge("A", "B", calls=1, paired=1), _edge("B", "C", calls=1, paired=1)]
 
 
+def test_sidecars_that_report_one_span_each(engine: Engine) -> None:
+    caller = Span("A", CLIENT, attributes={"server.address": "b.svc.local"})
+    out = proxied(Span("A", CLIENT, caller, attributes={"upstream_cluster": "outbound|80||b"}))
+    taken = proxied(Span("B", SERVER, out, attributes={"upstream_cluster": "inbound|80||"}))
+    _insert(engine, [caller, out, taken, Span("B", SERVER, taken)])
+    _age(engine)
+    assert _edges(engine) == [_edge("A", "B", calls=1, paired=1)]
+
+
+def test_a_gateway_that_reports_one_span(engine: Engine) -> None:
+    gateway = proxied(Span("front", SERVER))
+    _insert(engine, [gateway, Span("B", SERVER, gateway)])
+    _age(engine)
+    assert _edges(engine) == [_edge("external", "front", calls=1, paired=0), _edge("front", "B", calls=1, paired=1)]
+
+
+def test_proxies_between_that_report_one_span_are_folded(engine: Engine) -> None:
+    caller = Span("A", CLIENT)
+    first = proxied(Span("edge-envoy", SERVER, caller))
+    second = proxied(Span("inner-envoy", SERVER, first))
+    _insert(engine, [caller, first, second, Span("B", SERVER, second)])
+    _age(engine)
+    assert _edges(engine) == [_edge("A", "B", calls=1, paired=1)]
+
+
 def test_retries_are_not_calls_and_a_call_errs_as_its_last_attempt(engine: Engine) -> None:
     for outcome in ([True, False], [True, True, True], [False]):
         taken = proxied(Span("A", SERVER), "outbound")

@@ -4,6 +4,10 @@
 -- one such border, so it is one edge however many proxies the call went through. A proxy that stands alone (neither A's
 -- nor B's) is folded: the call it passed on belongs to the one who called the proxy.
 --
+-- A proxy may report one span for a request instead of two (Envoy and Istio do so by default). Then a callee's parent is the
+-- proxy's SERVER span, which stands for the CLIENT span that is missing; and an application's CLIENT span has the CLIENT span of
+-- its own proxy for a child, and the call is the proxy's.
+--
 -- Lone halves wait {patience} seconds for their other half. Then a lone caller becomes an edge to the peer that it names,
 -- and a lone callee comes from `external`.
 --
@@ -16,7 +20,10 @@ WITH
         SELECT DISTINCT toStartOfMinute(arrayJoin(arrayFilter(t -> t > now() - {whole:UInt32}, [client_ts, server_ts])))
         FROM half_edges WHERE trace_id IN fresh
     ),
-    pairs AS (
+    touched AS (
+        SELECT DISTINCT trace_id FROM half_edges WHERE toStartOfMinute(client_ts) IN dirty OR toStartOfMinute(server_ts) IN dirty
+    ),
+    met AS (
         SELECT
             trace_id, link,
             max(half_edges.arrived) AS arrived,
@@ -30,11 +37,36 @@ WITH
             max(half_edges.server_hop) AS server_hop, max(half_edges.server_span) AS server_span,
             max(half_edges.server_ns) AS server_ns, max(half_edges.server_ts) AS server_ts,
             max(half_edges.server_error) AS server_error
-        FROM half_edges
-        WHERE trace_id IN (
-            SELECT trace_id FROM half_edges WHERE toStartOfMinute(client_ts) IN dirty OR toStartOfMinute(server_ts) IN dirty
-        )
+        FROM half_edges WHERE trace_id IN touched
         GROUP BY trace_id, link
+    ),
+    callees AS (
+        SELECT
+            trace_id, server_span AS span,
+            any(half_edges.server) AS service, any(half_edges.server_version) AS version, any(half_edges.server_hop) AS hop
+        FROM half_edges WHERE trace_id IN touched AND half_edges.server != ''
+        GROUP BY trace_id, span
+    ),
+    pairs AS (
+        SELECT
+            met.trace_id AS trace_id, met.link AS link, met.arrived AS arrived,
+            met.client = '' AND callees.service != '' AS adopted,
+            if(adopted, callees.service, met.client) AS client,
+            if(adopted, callees.version, met.client_version) AS client_version,
+            if(adopted, callees.hop, met.client_hop) AS client_hop,
+            if(adopted, met.link, met.client_parent) AS client_parent,
+            if(adopted, met.server_ns, met.client_ns) AS client_ns,
+            if(adopted, met.server_ts, met.client_ts) AS client_ts,
+            if(adopted, met.server_error, met.client_error) AS client_error,
+            met.resend AS resend, met.peer AS peer, met.peer_version AS peer_version, met.cluster AS cluster, met.address AS address,
+            met.server AS server, met.server_version AS server_version, met.server_hop AS server_hop,
+            met.server_span AS server_span, met.server_ns AS server_ns, met.server_ts AS server_ts, met.server_error AS server_error
+        FROM met
+        LEFT JOIN callees ON met.trace_id = callees.trace_id AND met.link = callees.span
+        WHERE NOT (met.server = '' AND met.client_hop = 'app' AND (met.trace_id, met.link, met.client) IN (
+            SELECT trace_id, client_parent, half_edges.client FROM half_edges
+            WHERE trace_id IN touched AND client_hop NOT IN ('', 'app')
+        ))
     ),
     named AS (
         SELECT
