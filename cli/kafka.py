@@ -25,7 +25,7 @@ class KafkaUnknown(Fault):
 
 async def kafka_bus(stack: AsyncExitStack, settings: Settings, limits: Limits) -> KafkaBus:
     """Return a started bus that closes with ``stack``."""
-    bus = KafkaBus(_kafka(settings), limits)
+    bus = KafkaBus(kafka_of(settings), limits)
     await bus.start()
     stack.push_async_callback(bus.close)
     return bus
@@ -35,7 +35,7 @@ async def ingest_from_kafka(
     stack: AsyncExitStack, settings: Settings, engine: Engine, clock: Clock, limits: Limits, counts: Counts
 ) -> asyncio.Task[None]:
     """Return the running ingest; it ends with ``stack``, after the block under way."""
-    kafka = _kafka(settings)
+    kafka = kafka_of(settings)
     await make_topics(kafka)
     ingest = KafkaIngest(engine, kafka, clock, limits, counts)
     running = asyncio.create_task(ingest.run(), name="ingest")
@@ -48,7 +48,8 @@ async def ingest_from_kafka(
     return running
 
 
-def _kafka(settings: Settings) -> KafkaSettings:
+def kafka_of(settings: Settings) -> KafkaSettings:
+    """Return how to reach Kafka; raise KafkaUnknown when nobody said where it is."""
     if not settings.kafka_bootstrap_servers:
         raise KafkaUnknown("this command needs Kafka; say where it is with --kafka-bootstrap-servers, for example 127.0.0.1:9092")
     return KafkaSettings(

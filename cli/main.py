@@ -108,6 +108,34 @@ def ingest(
     uvloop.run(serve(Settings(**_told(locals()))))
 
 
+letters = App(name="dead-letters", help="Look at telemetry that could not be read, and send it again.")
+app.command(letters)
+
+
+@letters.command(name="list")
+def list_letters(*, kafka_bootstrap_servers: str | None = None) -> None:
+    """Print where each dead letter came from, and why nobody could read it."""
+    from cli.dead_letters import show  # noqa: PLC0415 - each command loads only what it needs
+    from cli.settings import Settings  # noqa: PLC0415
+
+    uvloop.run(show(Settings(**_told(locals()))))
+
+
+@letters.command
+def replay(*origins: str, kafka_bootstrap_servers: str | None = None) -> None:
+    """Send dead letters to their topics again.
+
+    Parameters
+    ----------
+    origins
+        Which: topic:partition:offset, as `list` names them; all if none is named.
+    """
+    from cli.dead_letters import send_again  # noqa: PLC0415 - each command loads only what it needs
+    from cli.settings import Settings  # noqa: PLC0415
+
+    uvloop.run(send_again(Settings(**_told({"kafka_bootstrap_servers": kafka_bootstrap_servers})), list(origins)))
+
+
 @app.command
 def proxy(
     mesh_file: Path,

@@ -125,7 +125,7 @@ class KafkaIngest(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka s
             elif offset >= 0:
                 self._consumer.seek(partition, offset)
             else:
-                await self._consumer.seek_to_beginning(partition)
+                self._consumer.seek(partition, (await self._consumer.beginning_offsets([partition]))[partition])
             self._unsettled.discard(partition)
 
     async def _read(self, partition: TopicPartition, start: int, end: int) -> list[ConsumerRecord]:

@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from collector.admission import Busy, Limits
 from collector.bus_kafka import KafkaBus, make_topics
 from collector.counts import Counts
+from collector.dead_letters import dead_letters, replay
 from collector.ingest_kafka import KafkaIngest
 from collector.kafka import DEAD_LETTERS, TOPICS, KafkaSettings
 from core.clock import SystemClock
@@ -127,6 +128,23 @@ async def test_a_bad_message_is_put_aside_and_the_good_ones_are_stored(engine: E
     assert letter.value == b"\x0a\xff\xffpoison"
     assert (headers["topic"], headers["partition"], headers["offset"]) == (TOPICS["traces"], "0", "2")
     assert "ExportTraceServiceRequest" in headers["reason"]
+
+
+async def test_dead_letters_are_listed_once_and_sent_again(settings: KafkaSettings) -> None:
+    body = request([Span("shop", SERVER)])
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
+        for offset in (5, 6, 6):  # a crash may repeat one
+            origin = {"topic": TOPICS["traces"], "partition": "0", "offset": str(offset), "reason": "unreadable then"}
+            headers = [(name, value.encode()) for name, value in origin.items()]
+            await producer.send_and_wait(DEAD_LETTERS, body, headers=headers, partition=0)
+    letters = [letter async for letter in dead_letters(settings)]
+    assert [(letter.origin, letter.reason, letter.value) for letter in letters] == [
+        (f"{TOPICS['traces']}:0:{offset}", "unreadable then", body) for offset in (5, 6)
+    ]
+    assert await replay(settings, [letters[1].origin]) == [letters[1].origin]
+    reading = AIOKafkaConsumer(TOPICS["traces"], bootstrap_servers=settings.bootstrap_servers, auto_offset_reset="earliest")
+    async with reading as again:
+        assert (await asyncio.wait_for(again.getone(), 20)).value == body
 
 
 async def test_what_memory_has_no_room_for_is_refused(settings: KafkaSettings) -> None:
