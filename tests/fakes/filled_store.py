@@ -1,11 +1,13 @@
-"""Fills a store with telemetry whose numbers a test knows: spans and events as OTLP, edges as they are settled."""
+"""Fills a store with telemetry whose numbers a test knows: spans, events and metrics as OTLP, edges as they are settled."""
 
 import time
 from collections.abc import Iterable
 from uuid import uuid4
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 from core.wire import delimited
 from storage.telemetry.engine import Engine
@@ -17,6 +19,23 @@ HOUR = float(int(time.time()) // 3600 * 3600 - 3600)
 
 def spans(engine: Engine, *given: Span) -> None:
     engine.insert("traces", delimited([request(given)]), uuid4().hex)
+
+
+def metrics(engine: Engine, service: str, *given: Metric) -> None:
+    message = ExportMetricsServiceRequest()
+    resource = message.resource_metrics.add()
+    resource.resource.attributes.append(_text("service.name", service))
+    resource.scope_metrics.add().metrics.extend(given)
+    engine.insert("metrics", delimited([message.SerializeToString()]), uuid4().hex)
+
+
+def gauge(name: str, *values: float, since: float = HOUR + 1000, unit: str = "1", series: str = "") -> Metric:
+    """Return a gauge with a value each second."""
+    metric = Metric(name=name, unit=unit)
+    for number, value in enumerate(values):
+        point = metric.gauge.data_points.add(as_double=value, time_unix_nano=round((since + number) * 1e9))
+        point.attributes.append(_text("series", series))
+    return metric
 
 
 def edge(

@@ -13,7 +13,7 @@ from schemathesis.openapi import from_asgi
 from query_api.app import create_api
 from storage.telemetry.engine import Engine
 from tests.fakes.alert_reader import FakeAlertReader
-from tests.fakes.filled_store import HOUR, edge, event, spans
+from tests.fakes.filled_store import HOUR, edge, event, gauge, metrics, spans
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.spans import CLIENT, SERVER, Span
 
@@ -40,6 +40,7 @@ def described(engine: Engine) -> schemathesis.BaseSchema:
     spans(engine, root, Span("payments", CLIENT, root, at=HOUR + 1000))
     edge(engine, "payments", "ledger", minute=HOUR + 960, ms=[10])
     event(engine, "circuit_breaker", "opened", at=HOUR + 1000)
+    metrics(engine, "payments", gauge("queue", 3, float("nan")))
     return from_asgi("/api/openapi.json", create_api(engine, FakeAlertReader(), ManualClock(HOUR + 1800)))
 
 

@@ -1,16 +1,13 @@
 """What the API answers about metrics that are known."""
 
 from collections.abc import AsyncIterator
-from uuid import uuid4
 
 import pytest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
-from core.wire import delimited
 from storage.telemetry.engine import Engine
 from tests.fakes.asked_api import Api, rfc
-from tests.fakes.filled_store import HOUR
+from tests.fakes.filled_store import HOUR, gauge, metrics
 
 
 @pytest.fixture
@@ -20,25 +17,8 @@ async def api(engine: Engine) -> AsyncIterator[Api]:
         yield api
 
 
-def send(engine: Engine, service: str, *metrics: Metric) -> None:
-    message = ExportMetricsServiceRequest()
-    resource = message.resource_metrics.add()
-    resource.resource.attributes.add(key="service.name").value.string_value = service
-    resource.scope_metrics.add().metrics.extend(metrics)
-    engine.insert("metrics", delimited([message.SerializeToString()]), uuid4().hex)
-
-
 def at(moment: float) -> dict[str, int]:
     return {"time_unix_nano": round(moment * 1e9)}
-
-
-def gauge(name: str, *values: float, since: float = HOUR + 1000, unit: str = "1", series: str = "") -> Metric:
-    """Return a gauge with a value each second."""
-    metric = Metric(name=name, unit=unit)
-    for number, value in enumerate(values):
-        point = metric.gauge.data_points.add(as_double=value, **at(since + number))
-        point.attributes.add(key="series").value.string_value = series
-    return metric
 
 
 async def test_each_metric_once_with_its_last_value(api: Api, engine: Engine) -> None:
@@ -47,9 +27,9 @@ async def test_each_metric_once_with_its_last_value(api: Api, engine: Engine) ->
     latency.histogram.data_points.add(count=1, **at(HOUR + 1000))
     size.exponential_histogram.data_points.add(count=1, **at(HOUR + 1000))
     gc.summary.data_points.add(count=1, **at(HOUR + 1000))
-    send(engine, "shop", gauge("queue", 5, 7, series="a"), gauge("queue", 6, since=HOUR + 1500, series="b"), calls, latency)
-    send(engine, "shop", size, gc, gauge("queue", 1, unit="kB"))
-    send(engine, "till", gauge("queue", 9))
+    metrics(engine, "shop", gauge("queue", 5, 7, series="a"), gauge("queue", 6, since=HOUR + 1500, series="b"), calls, latency)
+    metrics(engine, "shop", size, gc, gauge("queue", 1, unit="kB"))
+    metrics(engine, "till", gauge("queue", 9))
     answer = await api.get("metrics")
     assert answer["truncated"] is False
     assert answer["metrics"][3] == {
@@ -78,8 +58,8 @@ async def test_filters(api: Api, engine: Engine) -> None:
     summary.summary.data_points.add(count=1, **at(HOUR + 1000))
     histogram = Metric(name="latency")
     histogram.histogram.data_points.add(count=1, **at(HOUR + 1000))
-    send(engine, "shop", gauge("queue", 1), gauge("depth", 1), gauge("old", 1, since=HOUR + 100), summary, histogram)
-    send(engine, "till", gauge("queue", 1))
+    metrics(engine, "shop", gauge("queue", 1), gauge("depth", 1), gauge("old", 1, since=HOUR + 100), summary, histogram)
+    metrics(engine, "till", gauge("queue", 1))
     for wanted, found in (
         ({}, ["depth", "gc", "latency", "queue", "queue"]),
         ({"service": "shop"}, ["depth", "gc", "latency", "queue"]),
@@ -96,7 +76,7 @@ async def test_filters(api: Api, engine: Engine) -> None:
 async def test_a_last_value_that_is_no_number_is_null(
     api: Api, engine: Engine, values: tuple[float, ...], last: float | None
 ) -> None:
-    send(engine, "shop", gauge("queue", *values))
+    metrics(engine, "shop", gauge("queue", *values))
     (row,) = (await api.get("metrics"))["metrics"]
     assert (row["points"], row["last_value"]) == (2, last)
 
@@ -104,6 +84,6 @@ async def test_a_last_value_that_is_no_number_is_null(
 async def test_a_point_without_a_value_leaves_the_last_one_as_it_was(api: Api, engine: Engine) -> None:
     queue = gauge("queue", 3)
     queue.gauge.data_points.add(flags=1, **at(HOUR + 1100))
-    send(engine, "shop", queue)
+    metrics(engine, "shop", queue)
     (row,) = (await api.get("metrics"))["metrics"]
     assert (row["points"], row["last_value"], row["last_seen"]) == (2, 3, rfc(HOUR + 1100))
