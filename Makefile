@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DURATION ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo kafka-up kafka-down test lint types imports unit system-needs format constraints clean
+.PHONY: help setup demo kafka-up kafka-down test lint types imports unit bench-ingest system-needs format constraints clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/' | sort
@@ -30,6 +30,9 @@ kafka-up: ## start one Apache Kafka node on 127.0.0.1:9092 (data in data/kafka)
 
 kafka-down: ## stop it; its data stays
 	@deploy/kafka/kafka down
+
+bench-ingest: setup ## measure what ingest costs (spans per CPU second, bytes on disk); writes docs/performance.md
+	@$(BIN)/python -m benchmarks.ingest
 
 system-needs:
 	@bash tests/system-needs.sh
