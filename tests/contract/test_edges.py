@@ -62,6 +62,24 @@ def test_proxies_that_stand_alone_are_folded(engine: Engine) -> None:
     assert _edges(engine) == [_edge("A", "B", calls=1, paired=1)]
 
 
+def test_a_very_wide_trace_keeps_its_proxies_and_costs_little(engine: Engine) -> None:
+    root = Span("A", SERVER)
+    spans = [root]
+    for _ in range(4000):
+        caller = Span("A", CLIENT, root)
+        taken = proxied(Span("envoy", SERVER, caller))
+        passed = proxied(Span("envoy", CLIENT, taken))
+        spans += [caller, taken, passed, Span("B", SERVER, passed)]
+    _insert(engine, spans)
+    began = time.monotonic()
+    assert _edges(engine) == [
+        _edge("A", "envoy", calls=4000, paired=4000),
+        _edge("envoy", "B", calls=4000, paired=4000),
+        _edge("external", "A", calls=1, paired=0),
+    ]
+    assert time.monotonic() - began < 10
+
+
 def test_a_proxy_without_a_known_caller_is_a_gateway(engine: Engine) -> None:
     taken = proxied(Span("front", SERVER))
     passed = proxied(Span("front", CLIENT, taken))

@@ -13,6 +13,9 @@ OVERLAP_S = 60
 WHOLE_S = 110 * 60
 """For how long a minute's halves are all there: somewhat less than ``half_edges`` keeps them."""
 
+WIDEST = 100
+"""In how many of a trace's calls a proxy that stands alone is folded; a wider trace shows its proxies."""
+
 
 def settle(engine: Engine, *, since: float) -> None:
     """Find the edges of every minute that telemetry arrived for since ``since`` (epoch seconds).
@@ -20,7 +23,7 @@ def settle(engine: Engine, *, since: float) -> None:
     Idempotent: a minute's rows are replaced, so that looking twice counts nothing twice. Minutes further back than
     ``WHOLE_S`` stay as they are.
     """
-    parameters = {"since": int(since) - OVERLAP_S, "patience": PATIENCE_S, "whole": WHOLE_S}
+    parameters = {"since": int(since) - OVERLAP_S, "patience": PATIENCE_S, "whole": WHOLE_S, "widest": WIDEST}
     engine.command(_sql("learn_names"), parameters)
     engine.command(_sql("settle"), parameters)
 

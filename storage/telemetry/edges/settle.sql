@@ -81,13 +81,16 @@ WITH
         LEFT JOIN (SELECT client, cluster, server, version FROM cluster_names FINAL) AS names
             ON pairs.client = names.client AND pairs.cluster = names.cluster
     ),
-    -- One row a trace, to look from a proxy's one side to its other, through any number of proxies (at most 8).
+    -- One row a trace, to look from a proxy's one side to its other, through any number of proxies (at most 8). It goes to each
+    -- of the trace's halves, so that in a trace of more than {widest} such proxied calls nothing is folded: each proxy stays.
     traces AS (
         SELECT
             trace_id,
-            groupArrayIf(server_span, took) AS took_spans,
-            groupArrayIf((toString(client), toString(client_version), toString(client_hop), client_parent), took) AS took_from,
-            groupUniqArrayIf(client_parent, passed) AS passed_spans
+            countIf(took) <= {widest:UInt32} AS foldable,
+            if(foldable, groupArrayIf(server_span, took), []) AS took_spans,
+            if(foldable, groupArrayIf((toString(client), toString(client_version), toString(client_hop), client_parent), took), [])
+                AS took_from,
+            if(foldable, groupUniqArrayIf(client_parent, passed), []) AS passed_spans
         FROM named
         GROUP BY trace_id
     ),
@@ -135,3 +138,5 @@ FROM (
     FROM edges_1m WHERE minute IN dirty
 )
 GROUP BY minute, source, destination, source_version, destination_version
+-- Rows that bear the arrays of their trace are large: few at a time.
+SETTINGS max_joined_block_size_rows = 4096, max_block_size = 4096
