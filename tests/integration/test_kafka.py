@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, OffsetAndMetadata, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from collector.admission import Busy, Limits
 from collector.bus_kafka import KafkaBus, make_topics
@@ -61,6 +62,20 @@ async def test_what_the_bus_took_is_stored(engine: Engine, settings: KafkaSettin
         await _until(lambda: _stored(engine, 50))
     await bus.close()
     assert _calls(engine) == 50
+
+
+async def test_metrics_have_a_topic_of_their_own(engine: Engine, settings: KafkaSettings) -> None:
+    message = ExportMetricsServiceRequest()
+    metric = message.resource_metrics.add().scope_metrics.add().metrics.add(name="queue")
+    metric.gauge.data_points.add(as_int=7, time_unix_nano=time.time_ns())
+    bus = KafkaBus(settings, Limits())
+    await bus.start()
+    async with ingesting(engine, settings):
+        await bus.publish("metrics", message.SerializeToString())
+        await bus.publish("traces", request([Span("shop", SERVER)]))
+        await _until(lambda: _values(engine, [7]))
+        await _until(lambda: _stored(engine, 1))
+    await bus.close()
 
 
 async def test_a_group_continues_where_it_stopped(engine: Engine, settings: KafkaSettings) -> None:
@@ -181,6 +196,10 @@ async def _true(answer: bool) -> bool:
 
 async def _stored(engine: Engine, count: int) -> bool:
     return _spans(engine) >= count
+
+
+async def _values(engine: Engine, expected: list[int]) -> bool:
+    return [row["value_int"] for row in engine.query("SELECT value_int FROM metric_points", {})] == expected
 
 
 def _spans(engine: Engine) -> int:
