@@ -10,6 +10,7 @@ from cli.settings import Settings
 from collector.counts import Counts
 from collector.intake import Intake
 from collector.settling import EdgeSettler
+from collector.space_guard import SpaceGuard
 from core.clock import SystemClock
 from storage.telemetry.engine_clickhouse import open_embedded
 from storage.telemetry.migrate import migrate
@@ -33,5 +34,8 @@ async def ingest(settings: Settings) -> None:
         await asyncio.to_thread(migrate, engine)
         settling = asyncio.create_task(EdgeSettler(engine, clock, counts).run(), name="settle edges")
         stack.push_async_callback(cancel, settling)
+        guard = SpaceGuard(engine, clock, counts, budget_bytes=settings.max_disk_bytes)
+        guarding = asyncio.create_task(guard.run(), name="guard space")
+        stack.push_async_callback(cancel, guarding)
         storing = await ingest_from_kafka(stack, settings, engine, clock, limits_of(settings), counts)
-        await until(stopping, storing, settling)
+        await until(stopping, storing, settling, guarding)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -55,7 +56,7 @@ def bind(host: str, port: int, name: str) -> socket.socket:
         return socket.create_server((host, port), backlog=1024)
     except OSError as error:
         raise PortTaken(
-            f"cannot listen on {host}:{port} for {name}: {error.strerror}; choose another with --{name}-port."
+            f"cannot listen on {host}:{port} for {name}: {os.strerror(error.errno or 0)}; choose another with --{name}-port."
         ) from None
 
 

@@ -17,6 +17,9 @@ class Settings(BaseSettings):
     otlp_grpc_port: int = Field(4317, ge=0, le=65535, description="OTLP over gRPC; 0 switches it off.")
     otlp_http_port: int = Field(4318, ge=0, le=65535, description="OTLP over HTTP; 0 switches it off.")
     data_dir: Path = Field(Path("data"), description="Directory of the embedded store; one process owns it.")
+    max_disk_bytes: int = Field(
+        50 * 1024**3, gt=0, description="Most that the store may take on the disk; beyond it the oldest days go, today's never."
+    )
     rules: Path | None = Field(None, description="File of alert rules and webhooks.")
     external_url: str = Field("http://127.0.0.1:8080", description="Where people reach the dashboard, for links in alerts.")
     max_body_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Largest OTLP request taken, before and after gzip.")

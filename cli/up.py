@@ -24,6 +24,7 @@ from collector.bus_local import LocalBuses
 from collector.counts import Counts
 from collector.intake import Intake
 from collector.settling import EdgeSettler
+from collector.space_guard import SpaceGuard
 from core.clock import Clock, SystemClock
 from storage.state.alert_store import AlertStore
 from storage.state.database import open_database
@@ -102,6 +103,9 @@ async def _collect(stack: AsyncExitStack, settings: Settings, engine: Engine, cl
     settler = EdgeSettler(engine, clock, counts)
     settling = asyncio.create_task(settler.run(), name="settle edges")
     stack.push_async_callback(cancel, settling)
+    guard = SpaceGuard(engine, clock, counts, budget_bytes=settings.max_disk_bytes)
+    guarding = asyncio.create_task(guard.run(), name="guard space")
+    stack.push_async_callback(cancel, guarding)
     await open_doors(stack, settings, Intake(await _bus(stack, settings, engine, clock, limits, counts), limits, counts))
 
 

@@ -14,6 +14,7 @@ class Counts:
     refused_requests: Counter[str] = field(default_factory=Counter)
     committed_blocks: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
+    dropped_days: Counter[str] = field(default_factory=Counter)
 
     def as_dict(self) -> dict[str, dict[str, int]]:
         """Return all counts by name, then by signal or reason."""
