@@ -1,4 +1,4 @@
-"""OTLP over gRPC: generic handlers, so that the request stays bytes."""
+"""OTLP over gRPC: generic handlers, so that the request stays bytes; with health and reflection."""
 
 from typing import Any
 
@@ -6,6 +6,8 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from collector.admission import Busy, Malformed, TooLarge
 from collector.intake import Intake
@@ -39,14 +41,20 @@ class OtlpGrpc:
         for service, signal in _SERVICES.items():
             handlers = {"Export": grpc.unary_unary_rpc_method_handler(_export(intake, signal))}
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         self.port: int = self._server.add_insecure_port(f"{host}:{port}")
 
     async def start(self) -> None:
         """Begin to serve."""
         await self._server.start()
+        for service in ("", *_SERVICES):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, grace_s: float) -> None:
         """Take no new calls; give those under way ``grace_s`` to end."""
+        await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
 
 
