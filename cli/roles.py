@@ -7,13 +7,12 @@ from cli.kafka import ingest_from_kafka, kafka_bus
 from cli.lifecycle import cancel, on_signal, until
 from cli.receivers import limits_of, open_doors
 from cli.settings import Settings
+from cli.store import open_store
 from collector.counts import Counts
 from collector.intake import Intake
 from collector.settling import EdgeSettler
 from collector.space_guard import SpaceGuard
 from core.clock import SystemClock
-from storage.telemetry.engine_clickhouse import open_embedded
-from storage.telemetry.migrate import migrate
 
 
 async def collect(settings: Settings) -> None:
@@ -29,9 +28,7 @@ async def ingest(settings: Settings) -> None:
     """Store what Kafka holds until told to stop; those of one group share the partitions."""
     stopping, clock, counts = on_signal(), SystemClock(), Counts()
     async with AsyncExitStack() as stack:
-        engine = open_embedded(settings.data_dir)
-        stack.callback(engine.close)
-        await asyncio.to_thread(migrate, engine)
+        engine = await open_store(stack, settings)
         settling = asyncio.create_task(EdgeSettler(engine, clock, counts).run(), name="settle edges")
         stack.push_async_callback(cancel, settling)
         guard = SpaceGuard(engine, clock, counts, budget_bytes=settings.max_disk_bytes)

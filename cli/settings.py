@@ -20,6 +20,11 @@ class Settings(BaseSettings):
     max_disk_bytes: int = Field(
         50 * 1024**3, gt=0, description="Most that the store may take on the disk; beyond it the oldest days go, today's never."
     )
+    keep_traces_days: int = Field(7, gt=0, le=3650, description="How long spans are kept.")
+    keep_rollups_days: int = Field(7, gt=0, le=3650, description="How long golden signals and edges are kept.")
+    keep_logs_days: int = Field(7, gt=0, le=3650, description="How long logs are kept.")
+    keep_metrics_days: int = Field(7, gt=0, le=3650, description="How long metrics are kept.")
+    keep_events_days: int = Field(30, gt=0, le=3650, description="How long mesh events are kept.")
     rules: Path | None = Field(None, description="File of alert rules and webhooks.")
     external_url: str = Field("http://127.0.0.1:8080", description="Where people reach the dashboard, for links in alerts.")
     max_body_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Largest OTLP request taken, before and after gzip.")

@@ -18,6 +18,7 @@ from cli.lifecycle import cancel, on_signal
 from cli.receivers import limits_of, open_doors, start
 from cli.servers import HttpServer
 from cli.settings import Settings
+from cli.store import open_store
 from collector.admission import Limits
 from collector.bus import Bus
 from collector.bus_local import LocalBuses
@@ -28,10 +29,8 @@ from collector.space_guard import SpaceGuard
 from core.clock import Clock, SystemClock
 from storage.state.alert_store import AlertStore
 from storage.state.database import open_database
-from storage.state.migrate import migrate as migrate_state
+from storage.state.migrate import migrate
 from storage.telemetry.engine import Engine
-from storage.telemetry.engine_clickhouse import open_embedded
-from storage.telemetry.migrate import migrate as migrate_telemetry
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +49,7 @@ async def running(settings: Settings) -> AsyncIterator[None]:
     clock, counts = SystemClock(), Counts()
     rules = load_rules(settings.rules) if settings.rules else RuleBook(rules=(), webhooks=())
     async with AsyncExitStack() as stack:
-        engine = open_embedded(settings.data_dir)
-        stack.callback(engine.close)
-        await asyncio.to_thread(migrate_telemetry, engine)
+        engine = await open_store(stack, settings)
         alerts = await _alert_store(stack, settings)
         await _serve_pages(stack, settings, engine, alerts, clock)
         await _raise_alerts(stack, settings, engine, alerts, rules, clock)
@@ -63,7 +60,7 @@ async def running(settings: Settings) -> AsyncIterator[None]:
 
 async def _alert_store(stack: AsyncExitStack, settings: Settings) -> AlertStore:
     url = f"sqlite+aiosqlite:///{(settings.data_dir / 'state.sqlite').absolute()}"
-    await migrate_state(url)
+    await migrate(url)
     database = open_database(url)
     stack.push_async_callback(database.dispose)
     return AlertStore(database)

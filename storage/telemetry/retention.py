@@ -1,0 +1,58 @@
+"""How long telemetry is kept: sets each table's TTL, then reads it back, for a change that silently does nothing fills disks."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.faults import Fault
+from storage.telemetry.engine import Engine
+
+TABLES: Mapping[str, tuple[str, ...]] = {
+    "traces": ("spans", "trace_index"),
+    "rollups": ("golden_signals_10s", "edges_1m", "cluster_names"),
+    "logs": ("logs",),
+    "events": ("mesh_events",),
+    "metrics": ("metric_points", "metric_histograms", "metric_summaries"),
+}
+"""What is kept equally long, by the name that settings have for it; ``half_edges`` only lives for two hours."""
+
+_TTL = re.compile(r"\bTTL (?P<since>.+?) \+ toIntervalDay\((?P<days>\d+)\)")
+
+
+class RetentionNotApplied(Fault):
+    """The store did not take over how long a table is to be kept."""
+
+    code = "retention_not_applied"
+
+
+@dataclass(frozen=True, slots=True)
+class Ttl:
+    """A table's TTL, as its DDL has it: ``since`` is the expression that the days count from."""
+
+    since: str
+    days: int
+
+
+def keep(engine: Engine, days: Mapping[str, int]) -> dict[str, int]:
+    """Keep what ``days`` names for so many days; return what the store's own DDL says afterwards, by table.
+
+    Tables that are right already are left alone. Raises RetentionNotApplied when the DDL does not follow.
+    """
+    wanted = {table: kept for name, kept in days.items() for table in TABLES[name]}
+    found = ttls(engine)
+    for table, kept in wanted.items():
+        if found[table].days != kept:
+            # Neither names nor expressions nor intervals can be parameters in DDL: the first two are the store's own words.
+            engine.command(f"ALTER TABLE {table} MODIFY TTL {found[table].since} + toIntervalDay({int(kept)})")
+    applied = {table: ttl.days for table, ttl in ttls(engine).items()}
+    for table, kept in wanted.items():
+        if applied[table] != kept:
+            raise RetentionNotApplied(f"{table} is kept for {applied[table]} days, though {kept} were asked for; look at its DDL")
+    return applied
+
+
+def ttls(engine: Engine) -> dict[str, Ttl]:
+    """Return the TTL of each table that has one in days, by what its DDL says."""
+    rows = engine.query("SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()", {})
+    found = {row["name"]: _TTL.search(row["engine_full"]) for row in rows}
+    return {name: Ttl(match["since"], int(match["days"])) for name, match in found.items() if match}
