@@ -59,6 +59,7 @@ class OtlpHttp:
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
+        self._reading = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI); it is answered in the form that it came in."""
@@ -87,17 +88,37 @@ class OtlpHttp:
         if encoding not in (b"identity", b"gzip"):
             raise _WrongType(f"Content-Encoding {encoding.decode('latin-1')!r} is not known here; use gzip or none")
         length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > limit:
+            raise _too_long(limit)
+        body = await self._whole(receive, limit)
+        return inflate(body, limit=limit) if encoding == b"gzip" else body
+
+    async def _whole(self, receive: Receive, limit: int) -> bytes:
+        """Read the body; what all senders have sent of theirs so far is bounded too, however slowly they send."""
         body = bytearray()
         more = True
-        while more and len(body) <= limit and not (length.isdigit() and int(length) > limit):
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Malformed("the connection closed before the body was whole")
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        if more or len(body) > limit:
-            raise TooLarge(f"the body has more than {limit} bytes; send fewer spans in one request")
-        return inflate(bytes(body), limit=limit) if encoding == b"gzip" else bytes(body)
+        try:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Malformed("the connection closed before the body was whole")
+                chunk = message.get("body", b"")
+                body += chunk
+                self._reading += len(chunk)
+                if len(body) > limit:
+                    raise _too_long(limit)
+                if self._reading > self._intake.limits.in_flight_bytes:
+                    raise Busy(
+                        "bodies that are being read take all memory set aside for them; send the same again in a few seconds"
+                    )
+                more = message.get("more_body", False)
+            return bytes(body)
+        finally:
+            self._reading -= len(body)
+
+
+def _too_long(limit: int) -> TooLarge:
+    return TooLarge(f"the body has more than {limit} bytes; send fewer spans in one request")
 
 
 def _headers(scope: Scope) -> dict[bytes, bytes]:

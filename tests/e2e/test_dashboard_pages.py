@@ -15,19 +15,10 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from dashboard.app import mount
+from tests.fakes.browser import ARGS, CHROMIUM
 from tests.fakes.query_api import HOSTILE, FakeQueryApi, Mood
 
-CHROMIUM = "/usr/bin/chromium"
 PATIENCE_MS = 30_000  # a browser and its server may share a busy machine with others
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 NAVIGATION = [
     ("Topology", "/", "Topology", "#topology-graph canvas"),
     ("Service", "/service", "gateway", "#service-latency svg .scatterlayer .trace"),
