@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 GROUP_S = 0.15
 """How long the first request of a group waits for company: planning an insert costs more than a thousand spans do."""
 
-BLOCK_BYTES = 8 * 1024 * 1024
+BLOCK_BYTES = 16 * 1024 * 1024
+"""A group is no larger than this, unless one request is; with half as much, a span cost about a fifth more CPU under load."""
+
 REMEMBERED = 10_000
 
 
