@@ -285,7 +285,7 @@ def _table(result: dict[str, Any]) -> str:
             *rows,
             "",
             f"One insert of one span: {ours['small_insert_cpu_ms']:.0f} ms of CPU. On disk after `OPTIMIZE FINAL`, in all "
-            f"tables: {ours['disk_bytes_per_span']:.0f} bytes a span. Largest resident set, store included: "
+            f"tables: {ours['disk_bytes_per_span']:.0f} bytes a span. Largest resident set, store and load included: "
             f"{ours['max_rss_mib']:.0f} MiB.",
             "",
             f"Medians of {load['rounds']} rounds of {load['requests_per_round']} requests with {load['spans_per_request']} spans "
