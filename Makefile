@@ -47,7 +47,7 @@ imports: setup
 	@$(BIN)/lint-imports
 
 unit: setup
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 format: setup ## format the code
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .

@@ -47,8 +47,8 @@ async def lag(servers: str, group: str) -> int:
 
 
 def _two_free_ports() -> int:
-    """Return a port that is free together with the next one."""
-    for port in range(29092, 39092, 2):
+    """Return a port that is free together with the next one; where the search begins differs between test processes."""
+    for port in range(29092 + os.getpid() % 4096 * 2, 39092, 2):
         try:
             with socket.create_server(("127.0.0.1", port)), socket.create_server(("127.0.0.1", port + 1)):
                 return port
