@@ -299,14 +299,6 @@ async def test_it_stands_in_front_of_an_application_that_answers_everything(engi
     assert (await asking.get("/readyz")).json() == {"status": "ready"}
     assert (await asking.get("/somewhere")).json() == "page somewhere"
     assert (await asking.post("/somewhere")).headers["content-type"] == "application/json"  # its errors stay its own
-    assert list((await asking.get("/api/openapi.json")).json()["paths"]) == [
-        "/v1/services/{name}/golden-signals",
-        "/v1/services",
-        "/v1/topology",
-        "/v1/traces",
-        "/v1/traces/{trace_id}",
-        "/v1/mesh-events",
-        "/v1/circuit-breakers",
-        "/v1/alerts",
-        "/v1/status",
-    ]
+    paths = (await asking.get("/api/openapi.json")).json()["paths"]
+    assert "/v1/topology" in paths
+    assert not [path for path in paths if not path.startswith("/v1/")]  # what the application answers is not the API's
