@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from collector.admission import Busy, Limits, Malformed
 from collector.counts import Counts
+from collector.insist import insist
 from collector.journal import Block, Journal
 from core.clock import Clock
 from core.faults import Fault
@@ -149,17 +150,8 @@ class LocalBus:
         return {}
 
     async def _insist(self, step: Callable[[], None]) -> None:
-        """Do one step, on the disk or in the store, until it is done; every sender waits for it."""
-        pause = 0.1
-        while True:
-            try:
-                return await asyncio.to_thread(step)
-            except (Fault, OSError) as trouble:
-                if self._closing or isinstance(trouble, BadBlock):
-                    raise
-                log.warning("a block of %s cannot be stored; trying again in %.1f s: %s", self._signal, pause, trouble)
-            await self._clock.sleep(pause)
-            pause = min(pause * 2, 5.0)
+        """Do one step, on the disk or in the store, until it is done or we close; every sender waits for it."""
+        await insist(step, self._clock, what=f"a block of {self._signal}", give_up=lambda: self._closing)
 
 
 def _refuse(stored: asyncio.Future[None], fault: Fault) -> None:
