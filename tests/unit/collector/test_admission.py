@@ -48,6 +48,7 @@ def test_a_large_body_is_refused() -> None:
         (b'{"resourceSpans": []}', "looks like JSON"),
         (gzip.compress(b"x"), "Content-Encoding: gzip"),
     ],
+    ids=["bytes", "json", "gzip"],  # gzip carries the time: as a name it would differ between two test processes
 )
 def test_what_is_malformed_is_named(body: bytes, says: str) -> None:
     with pytest.raises(Malformed, match=says):
@@ -72,7 +73,7 @@ def test_a_bomb_is_refused_without_inflating_it_whole() -> None:
         inflate(packed, limit=1000)
 
 
-@pytest.mark.parametrize("broken", [b"not gzip", gzip.compress(b"cut short" * 100)[:-9]])
+@pytest.mark.parametrize("broken", [b"not gzip", gzip.compress(b"cut short" * 100)[:-9]], ids=["text", "cut"])
 def test_broken_gzip_is_malformed(broken: bytes) -> None:
     with pytest.raises(Malformed, match="gzip"):
         inflate(broken, limit=1000)
