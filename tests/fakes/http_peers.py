@@ -237,7 +237,7 @@ async def get(port: int, target: str, host: str = "api.local", method: str = "GE
     return await ask(port, f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{extra}\r\n".encode(), head_only=method == "HEAD")
 
 
-async def until(condition: Callable[[], object], within_s: float = 10.0) -> None:
+async def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
     """Wait until ``condition`` holds."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - sockets and other processes set no event for us

@@ -19,7 +19,7 @@ def free_port() -> int:
         return port
 
 
-def until(what: str, answers: Callable[[], Any], within_s: float = 60) -> Any:
+def until(what: str, answers: Callable[[], Any], within_s: float = 100) -> Any:
     """Return the first true answer; fail with the last one when the time is over."""
     deadline = time.monotonic() + within_s
     answer: Any = None
