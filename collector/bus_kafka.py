@@ -50,7 +50,8 @@ class KafkaBus:
             raise Busy(f"{self._bytes} bytes wait for Kafka; send the same again in a few seconds")
         self._bytes += len(request)
         try:
-            await asyncio.wait_for(self._producer.send_and_wait(TOPICS[signal], request), DELIVERY_S)
+            async with asyncio.timeout(DELIVERY_S):
+                await self._producer.send_and_wait(TOPICS[signal], request)
         except (KafkaError, TimeoutError) as error:
             raise Busy(f"Kafka did not take the request ({error or type(error).__name__}); send the same again") from error
         finally:
