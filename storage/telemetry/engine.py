@@ -1,6 +1,6 @@
 """What a telemetry engine promises: ClickHouse, in this process or on a server."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from core.faults import Fault
@@ -13,6 +13,13 @@ class StoreUnavailable(Fault):
 
     code = "store_unavailable"
     retryable = True
+
+
+class StoreRefusesUs(StoreUnavailable):
+    """The store does not let us in, or we do not trust it: what it was told of us, or we of it, is wrong."""
+
+    code = "store_refuses_us"
+    retryable = False
 
 
 class StoreInUse(Fault):
@@ -36,8 +43,17 @@ class BadBlock(Fault):
 class Engine(Protocol):
     """A ClickHouse that stores telemetry and answers questions.
 
-    Synchronous and safe to call from several threads; call it through ``asyncio.to_thread``.
+    Synchronous and safe to call from several threads; call it through ``asyncio.to_thread``. What it raises is a
+    StoreUnavailable, unless a method says otherwise.
     """
+
+    @property
+    def nodes(self) -> "Sequence[Engine]":
+        """Return an engine for each machine that the store stands on: what concerns tables and disks is said to each.
+
+        A store on one machine is its own only node.
+        """
+        ...
 
     def insert(self, signal: Signal, block: bytes, token: str) -> None:
         """Insert length-delimited OTLP requests; on return they and all that follows from them are committed.
