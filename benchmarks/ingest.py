@@ -20,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from benchmarks.mesh_spans import ATTRIBUTES, SERVICES, SPANS_PER_REQUEST, requests
@@ -91,7 +92,7 @@ def _yardstick(rounds: Rounds, _: Path) -> Samples:
 
 def _embedded(rounds: Rounds, home: Path) -> Samples:
     engine = _open(home)
-    samples = asyncio.run(_embedded_rounds(engine, rounds, home / "journal"))
+    samples = uvloop.run(_embedded_rounds(engine, rounds, home / "journal"))
     small = ExportTraceServiceRequest.FromString(rounds[0][0])
     del small.resource_spans[0].scope_spans[0].spans[1:]
     block = delimited([small.SerializeToString()])
@@ -120,7 +121,7 @@ async def _embedded_rounds(engine: ClickHouseEngine, rounds: Rounds, journal: Pa
 def _kafka(rounds: Rounds, home: Path) -> Samples:
     with kafka(home / "kafka") as servers:
         engine = _open(home)
-        samples = asyncio.run(_kafka_rounds(engine, rounds, KafkaSettings(servers, group_id=f"bench-{os.getpid()}")))
+        samples = uvloop.run(_kafka_rounds(engine, rounds, KafkaSettings(servers, group_id=f"bench-{os.getpid()}")))
         engine.close()
         return samples
 
