@@ -28,7 +28,13 @@ async def open_doors(stack: AsyncExitStack, settings: Settings, intake: Intake) 
 
 def limits_of(settings: Settings) -> Limits:
     """Return how much may come in."""
-    return Limits(settings.max_body_bytes, settings.max_items_per_request, settings.max_in_flight_bytes)
+    return Limits(
+        body_bytes=settings.max_body_bytes,
+        items_per_request=settings.max_items_per_request,
+        in_flight_bytes=settings.max_in_flight_bytes,
+        values_per_request=settings.max_values_per_request,
+        copied_bytes=settings.max_copied_bytes,
+    )
 
 
 async def start(stack: AsyncExitStack, server: HttpServer | OtlpGrpc) -> None:

@@ -29,6 +29,14 @@ class Settings(BaseSettings):
     external_url: str = Field("http://127.0.0.1:8080", description="Where people reach the dashboard, for links in alerts.")
     max_body_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Largest OTLP request taken, before and after gzip.")
     max_items_per_request: int = Field(100_000, gt=0, description="Most spans, log records or metric points in one OTLP request.")
+    max_values_per_request: int = Field(
+        250_000, gt=0, description="Most attributes, events, links, buckets and the like in one OTLP request."
+    )
+    max_copied_bytes: int = Field(
+        64 * 1024 * 1024,
+        gt=0,
+        description="Most bytes that resources, scopes and names of one OTLP request may come to, copied to each row.",
+    )
     max_in_flight_bytes: int = Field(128 * 1024 * 1024, gt=0, description="Memory for requests that wait for the store.")
 
     kafka_bootstrap_servers: str | None = Field(None, description="Kafka's addresses; without them telemetry takes no detour.")

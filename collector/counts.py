@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Counts:
-    """What this collector has seen since it started; ``items`` are spans, log records or metrics."""
+    """What this collector has seen since it started; ``items`` are spans, log records or metrics, ``rows`` spans, log
+    records or data points that were refused though the rest of their request was accepted."""
 
     accepted_requests: Counter[str] = field(default_factory=Counter)
     accepted_items: Counter[str] = field(default_factory=Counter)
     repeated_requests: Counter[str] = field(default_factory=Counter)
     refused_requests: Counter[str] = field(default_factory=Counter)
+    refused_rows: Counter[str] = field(default_factory=Counter)
     committed_blocks: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
     dropped_days: Counter[str] = field(default_factory=Counter)

@@ -17,10 +17,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 
-from collector.admission import Limits, Malformed, TooLarge, check
+from collector.admission import Limits, Malformed, TooLarge
 from collector.counts import Counts
 from collector.insist import insist
 from collector.kafka import DEAD_LETTERS, MESSAGE_BYTES, TOPICS, KafkaSettings
+from collector.look import check
 from core.clock import Clock
 from core.wire import delimited
 from storage.telemetry.engine import BadBlock, Engine, Signal

@@ -1,4 +1,8 @@
-"""Protobuf's wire format, as far as whole messages are moved without being understood."""
+"""Protobuf's wire format, as far as messages are moved and cut without being understood."""
+
+from collections.abc import Iterator
+
+_LENGTH, _FIXED = 2, {1: 8, 5: 4}
 
 
 def varint(number: int) -> bytes:
@@ -15,3 +19,54 @@ def varint(number: int) -> bytes:
 def delimited(messages: list[bytes]) -> bytes:
     """Return the messages one after the other, each after its length: a stream that ClickHouse reads as rows."""
     return b"".join(part for message in messages for part in (varint(len(message)), message))
+
+
+def inside(numbers: tuple[int, ...], content: bytes) -> bytes:
+    """Return ``content`` as the field of the last number, in a message that is the field of the number before, and so on."""
+    for number in reversed(numbers):
+        content = varint(number << 3 | _LENGTH) + varint(len(content)) + content
+    return content
+
+
+Field = tuple[int, int, int, int]
+"""A field's number, and where it begins, where its content begins and where it ends."""
+
+
+def fields(message: bytes, begin: int, end: int) -> Iterator[Field]:
+    """Yield the fields of the message at ``message[begin:end]``; raise ValueError where they cannot be told apart.
+
+    The number of a field whose content has no length before it, so that it cannot hold a message, is negative.
+    """
+    at = begin
+    try:
+        while at < end:
+            tag, content = _read_varint(message, at)
+            kind = tag & 7
+            if kind == _LENGTH:
+                length, content = _read_varint(message, content)
+                number = tag >> 3
+            else:
+                length = _FIXED[kind] if kind else _read_varint(message, content)[1] - content
+                number = -(tag >> 3)
+            following = content + length
+            if following > end:
+                raise ValueError(f"the field at byte {at} ends after its message")
+            yield number, at, content, following
+            at = following
+    except (IndexError, KeyError):
+        raise ValueError(f"no field begins at byte {at}") from None
+
+
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    """Return the number at ``at`` and where the next thing begins."""
+    number = message[at]
+    if number < 128:
+        return number, at + 1
+    number &= 127
+    for shift in range(7, 70, 7):
+        at += 1
+        byte = message[at]
+        if byte < 128:
+            return number | byte << shift, at + 1
+        number |= (byte & 127) << shift
+    raise ValueError(f"the number before byte {at} has no end")

@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection
 
 from collector.admission import Busy, Malformed, TooLarge
 from collector.intake import Intake
+from collector.receivers.otlp_answers import answer_to
 from core.faults import Fault
 from storage.telemetry.engine import Signal
 
@@ -61,10 +62,11 @@ class OtlpGrpc:
 def _export(intake: Intake, signal: Signal) -> Any:
     async def export(body: bytes, context: Any) -> bytes:
         try:
-            await intake.take(signal, body)
+            admitted = await intake.take(signal, body)
         except Fault as fault:
             await _refuse(context, fault)
-        return b""  # an empty Export*ServiceResponse: everything was accepted
+            raise  # never reached: the refusal ends the call
+        return answer_to(signal, admitted).SerializeToString()
 
     return export
 

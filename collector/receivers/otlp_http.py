@@ -1,14 +1,17 @@
 """OTLP over HTTP: protobuf or JSON, plain or gzip, as an ASGI application."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from google.protobuf import json_format
+from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from collector.admission import Busy, Malformed, TooLarge, inflate
 from collector.intake import Intake
-from collector.receivers.otlp_json import to_protobuf
+from collector.receivers.otlp_answers import answer_to
+from collector.receivers.otlp_json import SHARE, to_protobuf
 from core.faults import Fault
 from storage.telemetry.engine import Signal
 
@@ -17,10 +20,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 PROTOBUF, JSON = b"application/x-protobuf", b"application/json"
-JSON_SHARE = 4
-"""JSON may take a quarter of the bytes that protobuf may: parsed, each of its bytes weighs several."""
-
 RETRY_AFTER_S = b"2"
+BODY_S = 30.0
+"""How long a sender may take for a body; what it has sent takes memory meanwhile."""
 
 _PATHS: dict[str, Signal] = {"/v1/traces": "traces", "/v1/logs": "logs", "/v1/metrics": "metrics"}
 
@@ -43,11 +45,18 @@ class _WrongType(Fault):
     code = "wrong_type"
 
 
+class _TooSlow(Fault):
+    """The body did not come in time."""
+
+    code = "too_slow"
+
+
 # HTTP status and google.rpc code for each fault, as the OTLP specification names them.
 _ANSWERS: dict[type[Fault], tuple[int, int]] = {
     _NotFound: (404, 5),
     _WrongMethod: (405, 12),
     _WrongType: (415, 3),
+    _TooSlow: (408, 4),
     Malformed: (400, 3),
     TooLarge: (413, 8),
     Busy: (429, 8),
@@ -57,28 +66,31 @@ _ANSWERS: dict[type[Fault], tuple[int, int]] = {
 class OtlpHttp:
     """Receives ``POST /v1/traces``, ``/v1/logs`` and ``/v1/metrics``; answers when the request is durable."""
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
+    def __init__(self, intake: Intake, *, body_s: float = BODY_S) -> None:
+        self._intake, self._body_s = intake, body_s
         self._reading = 0
+        self._converting = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI); it is answered in the form that it came in."""
         form = _content_type(scope)
         try:
-            await self._intake.take(*await self._request(scope, form, receive))
+            signal, body = await self._request(scope, form, receive)
+            admitted = await self._intake.take(signal, body)
         except Fault as fault:
             await _refuse(send, fault, form)
         else:
-            # An empty Export*ServiceResponse: everything was accepted.
-            await _answer(send, 200, b"{}" if form == JSON else b"", form)
+            await _answer(send, 200, _written(answer_to(signal, admitted), form), form)
 
     async def _request(self, scope: Scope, form: bytes, receive: Receive) -> tuple[Signal, bytes]:
         try:
             signal = _signal_of(scope, form)
             limit = self._intake.limits.body_bytes
-            if form == JSON:
-                return signal, to_protobuf(signal, await self._read(_headers(scope), receive, limit // JSON_SHARE))
-            return signal, await self._read(_headers(scope), receive, limit)
+            if form != JSON:
+                return signal, await self._read(_headers(scope), receive, limit)
+            body = await self._read(_headers(scope), receive, limit // SHARE)
+            async with self._converting:  # one at a time, for their memory; elsewhere, for others are answered meanwhile
+                return signal, await asyncio.to_thread(to_protobuf, signal, body, self._intake.limits)
         except Fault as fault:
             self._intake.refused(fault)
             raise
@@ -90,7 +102,11 @@ class OtlpHttp:
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > limit:
             raise _too_long(limit)
-        body = await self._whole(receive, limit)
+        try:
+            async with asyncio.timeout(self._body_s):
+                body = await self._whole(receive, limit)
+        except TimeoutError:
+            raise _TooSlow(f"the body was not whole after {self._body_s:g} s; send it faster, or in parts") from None
         return inflate(body, limit=limit) if encoding == b"gzip" else body
 
     async def _whole(self, receive: Receive, limit: int) -> bytes:
@@ -118,7 +134,7 @@ class OtlpHttp:
 
 
 def _too_long(limit: int) -> TooLarge:
-    return TooLarge(f"the body has more than {limit} bytes; send fewer spans in one request")
+    return TooLarge(f"the body has more than {limit} bytes (max_body_bytes, a quarter of it for JSON); send it in parts")
 
 
 def _headers(scope: Scope) -> dict[bytes, bytes]:
@@ -147,13 +163,18 @@ def _signal_of(scope: Scope, form: bytes) -> Signal:
 async def _refuse(send: Send, fault: Fault, form: bytes) -> None:
     status, code = _ANSWERS.get(type(fault), (503, 14) if fault.retryable else (500, 13))
     said = Status(code=code, message=str(fault))
-    body = json_format.MessageToJson(said, indent=None).encode() if form == JSON else said.SerializeToString()
-    await _answer(send, status, body, form, retry=fault.retryable)
+    more = [(b"retry-after", RETRY_AFTER_S)] if fault.retryable else []
+    if isinstance(fault, _TooSlow):
+        more.append((b"connection", b"close"))
+    await _answer(send, status, _written(said, form), form, *more)
 
 
-async def _answer(send: Send, status: int, body: bytes, form: bytes, *, retry: bool = False) -> None:
-    headers = [(b"content-type", JSON if form == JSON else PROTOBUF), (b"content-length", str(len(body)).encode())]
-    if retry:
-        headers.append((b"retry-after", RETRY_AFTER_S))
+def _written(message: Message, form: bytes) -> bytes:
+    """Return the message in the form that the request came in."""
+    return json_format.MessageToJson(message, indent=None).encode() if form == JSON else message.SerializeToString()
+
+
+async def _answer(send: Send, status: int, body: bytes, form: bytes, *more: tuple[bytes, bytes]) -> None:
+    headers = [(b"content-type", JSON if form == JSON else PROTOBUF), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

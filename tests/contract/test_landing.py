@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from collector.admission import Limits, check
+from collector.admission import Limits
+from collector.look import check
 from core.wire import delimited, varint
 from storage.telemetry.engine import BadBlock, Engine
 from tests.fakes.spans import SERVER, Span, request

@@ -11,7 +11,8 @@ from google.protobuf import json_format
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, NumberDataPoint
 
-from collector.admission import Limits, check
+from collector.admission import Limits
+from collector.look import check
 from core.wire import delimited
 from storage.telemetry.engine import BadBlock, Engine
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from collector.admission import Limits, Malformed, TooLarge, check, inflate
+from collector.admission import Limits, Malformed, TooLarge, inflate
+from collector.look import check
 from core.wire import varint
 from tests.fakes.spans import SERVER, Span, request
 
