@@ -8,6 +8,7 @@ from cli.lifecycle import cancel, on_signal, until
 from cli.receivers import limits_of, open_doors
 from cli.settings import Settings
 from cli.store import open_store
+from cli.thinning import thin_traces
 from collector.counts import Counts
 from collector.intake import Intake
 from collector.settling import EdgeSettler
@@ -34,5 +35,6 @@ async def ingest(settings: Settings) -> None:
         guard = SpaceGuard(engine, clock, counts, budget_bytes=settings.max_disk_bytes)
         guarding = asyncio.create_task(guard.run(), name="guard space")
         stack.push_async_callback(cancel, guarding)
+        thin_traces(stack, settings, engine, clock)
         storing = await ingest_from_kafka(stack, settings, engine, clock, limits_of(settings), counts)
         await until(stopping, storing, settling, guarding)

@@ -3,8 +3,19 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+class ThinningRule(BaseModel):
+    """What one span of a trace must be like for thinning to keep the trace; what is not said fits all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    service: str = ""
+    route: str = ""
+    min_duration_ms: float = Field(0, ge=0)
+    attribute: str = Field("", pattern="^([^=]+=.*)?$")
 
 
 class Settings(BaseSettings):
@@ -21,6 +32,14 @@ class Settings(BaseSettings):
         50 * 1024**3, gt=0, description="Most that the store may take on the disk; beyond it the oldest days go, today's never."
     )
     keep_traces_days: int = Field(7, gt=0, le=3650, description="How long spans are kept.")
+    thin_traces_after_hours: float = Field(
+        0, ge=0, le=87600, description="Age from which only the traces worth it are kept; 0 keeps all, see below."
+    )
+    thin_traces_share: float = Field(0.05, ge=0, le=1, description="Random share of traces that outlives thinning.")
+    thin_traces_slower_than: Literal["p95", "p99"] = Field(
+        "p99", description="Traces slower than this quantile of their route outlive thinning."
+    )
+    thin_traces_except: tuple[ThinningRule, ...] = Field((), description="Rules; traces that fit one outlive thinning.")
     keep_rollups_days: int = Field(7, gt=0, le=3650, description="How long golden signals and edges are kept.")
     keep_logs_days: int = Field(7, gt=0, le=3650, description="How long logs are kept.")
     keep_metrics_days: int = Field(7, gt=0, le=3650, description="How long metrics are kept.")

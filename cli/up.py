@@ -19,6 +19,7 @@ from cli.receivers import limits_of, open_doors, start
 from cli.servers import HttpServer
 from cli.settings import Settings
 from cli.store import open_store
+from cli.thinning import thin_traces
 from collector.admission import Limits
 from collector.bus import Bus
 from collector.bus_local import LocalBuses
@@ -103,6 +104,7 @@ async def _collect(stack: AsyncExitStack, settings: Settings, engine: Engine, cl
     guard = SpaceGuard(engine, clock, counts, budget_bytes=settings.max_disk_bytes)
     guarding = asyncio.create_task(guard.run(), name="guard space")
     stack.push_async_callback(cancel, guarding)
+    thin_traces(stack, settings, engine, clock)
     await open_doors(stack, settings, Intake(await _bus(stack, settings, engine, clock, limits, counts), limits, counts))
 
 

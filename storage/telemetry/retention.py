@@ -8,7 +8,7 @@ from core.faults import Fault
 from storage.telemetry.engine import Engine
 
 TABLES: Mapping[str, tuple[str, ...]] = {
-    "traces": ("spans", "trace_index"),
+    "traces": ("spans", "trace_index", "kept_traces", "thinned_slices"),
     "rollups": ("golden_signals_10s", "edges_1m", "cluster_names"),
     "logs": ("logs",),
     "events": ("mesh_events",),

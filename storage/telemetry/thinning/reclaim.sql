@@ -1,0 +1,1 @@
+ALTER TABLE spans APPLY DELETED MASK IN PARTITION ID {day:String} SETTINGS mutations_sync = 0
