@@ -3,7 +3,7 @@
 import logging
 from contextlib import AsyncExitStack
 
-from cli.servers import HttpServer, PortTaken, bind
+from cli.servers import HttpServer, PortTaken, address, bind
 from cli.settings import Settings
 from collector.admission import Limits
 from collector.intake import Intake
@@ -20,10 +20,10 @@ async def open_doors(stack: AsyncExitStack, settings: Settings, intake: Intake) 
     if settings.otlp_http_port:
         app = OtlpHttp(intake)
         await start(stack, HttpServer(app, settings.host, settings.otlp_http_port, name="otlp-http", lifespan=False))
-        log.info("OTLP/HTTP on http://%s:%d", settings.host, settings.otlp_http_port)
+        log.info("OTLP/HTTP on http://%s", address(settings.host, settings.otlp_http_port))
     if settings.otlp_grpc_port:
         await start(stack, _grpc(intake, settings))
-        log.info("OTLP/gRPC on %s:%d", settings.host, settings.otlp_grpc_port)
+        log.info("OTLP/gRPC on %s", address(settings.host, settings.otlp_grpc_port))
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -47,6 +47,6 @@ def _grpc(intake: Intake, settings: Settings) -> OtlpGrpc:
     # grpcio tells of a port that is taken in its own words on standard error; ours come first.
     bind(settings.host, settings.otlp_grpc_port, "otlp-grpc").close()
     try:
-        return OtlpGrpc(intake, settings.host, settings.otlp_grpc_port)
+        return OtlpGrpc(intake, address(settings.host, settings.otlp_grpc_port))
     except RuntimeError as error:  # what grpcio raises when it cannot bind
         raise PortTaken(f"cannot listen for OTLP/gRPC: {error}; choose another port with --otlp-grpc-port.") from None

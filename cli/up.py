@@ -16,7 +16,7 @@ from alerting.service import Alerting
 from cli.kafka import ingest_from_kafka, kafka_bus
 from cli.lifecycle import cancel, on_signal
 from cli.receivers import limits_of, open_doors, start
-from cli.servers import HttpServer
+from cli.servers import HttpServer, address
 from cli.settings import Settings
 from cli.store import open_store
 from cli.thinning import thin_traces
@@ -83,7 +83,7 @@ async def _serve_pages(stack: AsyncExitStack, settings: Settings, engine: Engine
     await stack.enter_async_context(asking)
     dashboard.app.mount(app, asking)
     await start(stack, HttpServer(app, settings.host, settings.http_port, name="http", lifespan=True))
-    log.info("dashboard and API on http://%s:%d", settings.host, settings.http_port)
+    log.info("dashboard and API on http://%s", address(settings.host, settings.http_port))
 
 
 async def _raise_alerts(
@@ -111,7 +111,7 @@ async def _collect(stack: AsyncExitStack, settings: Settings, engine: Engine, cl
 async def _bus(stack: AsyncExitStack, settings: Settings, engine: Engine, clock: Clock, limits: Limits, counts: Counts) -> Bus:
     if settings.kafka_bootstrap_servers:
         bus = await kafka_bus(stack, settings, limits)
-        await ingest_from_kafka(stack, settings, engine, clock, limits, counts)
+        await ingest_from_kafka(stack, settings, engine, clock, counts)
         return bus
     buses = LocalBuses(engine, settings.data_dir / "journal", clock, limits, counts)
     await buses.start()

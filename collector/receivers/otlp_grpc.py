@@ -31,10 +31,16 @@ _RETRY_S = 2
 class OtlpGrpc:
     """Receives the Export calls of traces, logs and metrics; answers when the request is durable."""
 
-    def __init__(self, intake: Intake, host: str, port: int) -> None:
+    def __init__(self, intake: Intake, address: str) -> None:
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", intake.limits.body_bytes),  # holds for the inflated message too
+                ("grpc.max_metadata_size", 16 * 1024),
+                # Clients may ask whether we are there, but no more than every ten seconds; who is gone is noticed.
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+                ("grpc.keepalive_time_ms", 60_000),
+                ("grpc.keepalive_timeout_ms", 20_000),
+                ("grpc.max_concurrent_streams", 128),
                 ("grpc.so_reuseport", 0),  # a second process must fail to bind, not share the port
             ],
             maximum_concurrent_rpcs=1024,
@@ -45,7 +51,7 @@ class OtlpGrpc:
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
-        self.port: int = self._server.add_insecure_port(f"{host}:{port}")
+        self.port: int = self._server.add_insecure_port(address)
 
     async def start(self) -> None:
         """Begin to serve."""
