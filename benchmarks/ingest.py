@@ -139,7 +139,7 @@ async def _kafka_rounds(engine: ClickHouseEngine, rounds: Rounds, settings: Kafk
 async def _ingest(engine: ClickHouseEngine, settings: KafkaSettings, total: int) -> list[float]:
     """Store what is on Kafka and return the spans per CPU second of each part of it, as large as a round or a little more."""
     counts = Counts()
-    ingest = KafkaIngest(engine, settings, SystemClock(), Limits(), counts)
+    ingest = KafkaIngest(engine, settings, SystemClock(), counts)
     running = asyncio.create_task(ingest.run())
     rates: list[float] = []
     blocks, stored, cpu = 0, 0, _cpu()

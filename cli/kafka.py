@@ -6,6 +6,7 @@ from typing import Any
 
 from aiokafka.helpers import create_ssl_context
 
+from cli.lifecycle import cancel
 from cli.settings import Settings
 from collector.admission import Limits
 from collector.bus_kafka import KafkaBus, make_topics
@@ -32,12 +33,12 @@ async def kafka_bus(stack: AsyncExitStack, settings: Settings, limits: Limits) -
 
 
 async def ingest_from_kafka(
-    stack: AsyncExitStack, settings: Settings, engine: Engine, clock: Clock, limits: Limits, counts: Counts
-) -> asyncio.Task[None]:
-    """Return the running ingest; it ends with ``stack``, after the block under way."""
+    stack: AsyncExitStack, settings: Settings, engine: Engine, clock: Clock, counts: Counts
+) -> tuple[KafkaIngest, asyncio.Task[None]]:
+    """Return the ingest and its running; it ends with ``stack``, after the block under way."""
     kafka = kafka_of(settings)
     await make_topics(kafka)
-    ingest = KafkaIngest(engine, kafka, clock, limits, counts)
+    ingest = KafkaIngest(engine, kafka, clock, counts)
     running = asyncio.create_task(ingest.run(), name="ingest")
 
     async def end() -> None:
@@ -45,7 +46,9 @@ async def ingest_from_kafka(
         await running
 
     stack.push_async_callback(end)
-    return running
+    watching = asyncio.create_task(ingest.watch(), name="watch the lag")
+    stack.push_async_callback(cancel, watching)
+    return ingest, running
 
 
 def kafka_of(settings: Settings) -> KafkaSettings:

@@ -67,6 +67,7 @@ def collect(
     host: str | None = None,
     otlp_grpc_port: int | None = None,
     otlp_http_port: int | None = None,
+    collect_metrics_port: int | None = None,
 ) -> None:
     """Take OTLP and put it on Kafka; any number of these may run.
 
@@ -80,6 +81,8 @@ def collect(
         OTLP over gRPC [4317]; 0 switches it off.
     otlp_http_port
         OTLP over HTTP [4318]; 0 switches it off.
+    collect_metrics_port
+        Prometheus text at /metrics [9463]; 0 switches it off.
     """
     from cli.roles import collect as serve  # noqa: PLC0415 - each command loads only what it needs
     from cli.settings import Settings  # noqa: PLC0415
@@ -89,7 +92,11 @@ def collect(
 
 @app.command
 def ingest(
-    *, kafka_bootstrap_servers: str | None = None, kafka_group_id: str | None = None, data_dir: Path | None = None
+    *,
+    kafka_bootstrap_servers: str | None = None,
+    kafka_group_id: str | None = None,
+    data_dir: Path | None = None,
+    ingest_metrics_port: int | None = None,
 ) -> None:
     """Store what Kafka holds, each request once; those of one group share the partitions.
 
@@ -101,6 +108,8 @@ def ingest(
         Consumer group [meshscope].
     data_dir
         Directory of the embedded store [data]; one process owns it.
+    ingest_metrics_port
+        Prometheus text at /metrics [9464]; 0 switches it off.
     """
     from cli.roles import ingest as serve  # noqa: PLC0415 - each command loads only what it needs
     from cli.settings import Settings  # noqa: PLC0415

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 from cli.kafka import ingest_from_kafka, kafka_bus
 from cli.lifecycle import cancel, on_signal, until
+from cli.metrics import serve_metrics
 from cli.receivers import limits_of, open_doors
 from cli.settings import Settings
 from cli.store import open_store
@@ -18,10 +19,11 @@ from core.clock import SystemClock
 
 async def collect(settings: Settings) -> None:
     """Take telemetry and put it on Kafka until told to stop; any number of these may run."""
-    stopping, limits = on_signal(), limits_of(settings)
+    stopping, limits, counts = on_signal(), limits_of(settings), Counts()
     async with AsyncExitStack() as stack:
         bus = await kafka_bus(stack, settings, limits)
-        await open_doors(stack, settings, Intake(bus, limits, Counts()))
+        await serve_metrics(stack, settings.host, settings.collect_metrics_port, counts, [bus], name="collect-metrics")
+        await open_doors(stack, settings, Intake(bus, limits, counts))
         await until(stopping)
 
 
@@ -36,5 +38,6 @@ async def ingest(settings: Settings) -> None:
         guarding = asyncio.create_task(guard.run(), name="guard space")
         stack.push_async_callback(cancel, guarding)
         thin_traces(stack, settings, engine, clock)
-        storing = await ingest_from_kafka(stack, settings, engine, clock, limits_of(settings), counts)
+        ingest, storing = await ingest_from_kafka(stack, settings, engine, clock, counts)
+        await serve_metrics(stack, settings.host, settings.ingest_metrics_port, counts, [ingest], name="ingest-metrics")
         await until(stopping, storing, settling, guarding)

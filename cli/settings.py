@@ -58,6 +58,25 @@ class Settings(BaseSettings):
     )
     max_in_flight_bytes: int = Field(128 * 1024 * 1024, gt=0, description="Memory for requests that wait for the store.")
 
+    collect_metrics_port: int = Field(9463, ge=0, le=65535, description="Metrics of `meshscope collect`; 0 switches them off.")
+    ingest_metrics_port: int = Field(9464, ge=0, le=65535, description="Metrics of `meshscope ingest`; 0 switches them off.")
+
+    clickhouse_url: str | None = Field(
+        None, description="ClickHouse server, such as https://host:8443; without it the store is embedded."
+    )
+    clickhouse_user: str = Field("default", description="Who we are to ClickHouse, unless its URL says so.")
+    clickhouse_password: SecretStr | None = Field(
+        None, description="Our password for ClickHouse; better by environment than by file."
+    )
+    clickhouse_database: str = Field("meshscope", description="Database on the server; made if it is not there.")
+    clickhouse_cluster: str | None = Field(None, description="Cluster that the server belongs to, as system.clusters names it.")
+    clickhouse_verify: bool = Field(True, description="Whether the server must have a certificate that we trust.")
+    clickhouse_ca_file: Path | None = Field(
+        None, description="Certificate authorities to trust ClickHouse by; the system's if not given."
+    )
+    clickhouse_cert_file: Path | None = Field(None, description="Our certificate for ClickHouse.")
+    clickhouse_key_file: Path | None = Field(None, description="The key of our certificate for ClickHouse.")
+
     kafka_bootstrap_servers: str | None = Field(None, description="Kafka's addresses; without them telemetry takes no detour.")
     kafka_group_id: str = Field("meshscope", description="Consumer group of those who store from Kafka.")
     kafka_partitions: int = Field(4, gt=0, description="Partitions of topics that do not exist yet.")

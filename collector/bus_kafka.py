@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -9,6 +10,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from collector.admission import Busy, Limits
 from collector.kafka import DEAD_LETTERS, MESSAGE_BYTES, TOPICS, KafkaSettings
+from collector.readings import Reading
 from storage.telemetry.engine import Signal
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,11 @@ class KafkaBus:
             raise Busy(f"Kafka did not take the request ({error or type(error).__name__}); send the same again") from error
         finally:
             self._bytes -= len(request)
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what can be read off now (see Gauged)."""
+        yield Reading("collect_in_flight_bytes", "Bytes of requests that Kafka has not confirmed.", self._bytes)
+        yield Reading("collect_in_flight_bytes_limit", "What they are limited to.", self._limits.in_flight_bytes)
 
     async def close(self) -> None:
         """Deliver what was taken, then stop."""

@@ -15,6 +15,9 @@ class Counts:
     refused_requests: Counter[str] = field(default_factory=Counter)
     refused_rows: Counter[str] = field(default_factory=Counter)
     committed_blocks: Counter[str] = field(default_factory=Counter)
+    stored_requests: Counter[str] = field(default_factory=Counter)
+    stored_bytes: Counter[str] = field(default_factory=Counter)
+    store_retries: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
     dropped_days: Counter[str] = field(default_factory=Counter)
 

@@ -23,7 +23,7 @@ class Collect(Process):
     def __init__(self, log: Path, servers: str) -> None:
         self.port = free_port()
         self.traces_url = f"http://127.0.0.1:{self.port}/v1/traces"
-        doors = ("--otlp-http-port", str(self.port), "--otlp-grpc-port", "0")
+        doors = ("--otlp-http-port", str(self.port), "--otlp-grpc-port", "0", "--collect-metrics-port", "0")
         super().__init__(log, sys.executable, "-m", "cli", "collect", "--kafka-bootstrap-servers", servers, *doors)
 
 
@@ -31,9 +31,8 @@ class Ingest(Process):
     """`meshscope ingest`."""
 
     def __init__(self, log: Path, servers: str, data_dir: Path) -> None:
-        super().__init__(
-            log, sys.executable, "-m", "cli", "ingest", "--kafka-bootstrap-servers", servers, "--data-dir", str(data_dir)
-        )
+        told = ("--kafka-bootstrap-servers", servers, "--data-dir", str(data_dir), "--ingest-metrics-port", "0")
+        super().__init__(log, sys.executable, "-m", "cli", "ingest", *told)
 
     def stores(self) -> bool:
         self.check()

@@ -6,6 +6,8 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from cli.settings import Settings
+from collector.counts import Counts
+from collector.metrics import COUNTED
 from storage.telemetry.engine import Engine
 
 ROOT = Path(__file__).parent.parent.parent
@@ -18,6 +20,16 @@ def test_each_setting_is_documented_with_its_default(name: str) -> None:
     default = "none" if field.default is None else f"`{field.default}`"
     row = f"| `{name}` | `MESHSCOPE_{name.upper()}` | {default} | {field.description} |"
     assert row in (ROOT / "docs/settings.md").read_text("utf-8")
+
+
+def test_each_metric_is_documented() -> None:
+    told = (ROOT / "docs/metrics.md").read_text("utf-8")
+    rows = [f"| `meshscope_{name}_total` | `{label}` | {meaning} |" for name, (label, meaning) in COUNTED.items()]
+    assert not [row for row in rows if row not in told]
+
+
+def test_what_is_counted_is_published() -> None:
+    assert COUNTED.keys() == Counts().as_dict().keys()
 
 
 def test_each_package_is_in_the_map_of_the_house() -> None:

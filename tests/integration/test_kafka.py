@@ -47,7 +47,7 @@ async def settings(servers: str) -> KafkaSettings:
 
 @contextlib.asynccontextmanager
 async def ingesting(engine: Engine, settings: KafkaSettings, counts: Counts | None = None) -> AsyncIterator[KafkaIngest]:
-    ingest = KafkaIngest(engine, settings, SystemClock(), Limits(), counts or Counts())
+    ingest = KafkaIngest(engine, settings, SystemClock(), counts or Counts())
     running = asyncio.create_task(ingest.run())
     yield ingest
     ingest.stop()
@@ -136,13 +136,13 @@ async def test_a_bad_message_is_put_aside_and_the_good_ones_are_stored(engine: E
     counts = Counts()
     async with ingesting(engine, settings, counts):
         await _until(lambda: _stored(engine, 4))
-        await _until(lambda: _true(counts.dead_letters["malformed"] == 1))
+        await _until(lambda: _true(counts.dead_letters["bad_block"] == 1))
     async with AIOKafkaConsumer(DEAD_LETTERS, bootstrap_servers=settings.bootstrap_servers, auto_offset_reset="earliest") as dead:
         letter = await asyncio.wait_for(dead.getone(), 20)
     headers = {name: value.decode() for name, value in letter.headers}
     assert letter.value == b"\x0a\xff\xffpoison"
     assert (headers["topic"], headers["partition"], headers["offset"]) == (TOPICS["traces"], "0", "2")
-    assert "ExportTraceServiceRequest" in headers["reason"]
+    assert "ClickHouse cannot read" in headers["reason"]
 
 
 async def test_dead_letters_are_listed_once_and_sent_again(settings: KafkaSettings) -> None:
