@@ -32,6 +32,7 @@ def up(
     rules: Path | None = None,
     external_url: str | None = None,
     kafka_bootstrap_servers: str | None = None,
+    clickhouse_url: str | None = None,
 ) -> None:
     """Run everything in one process: OTLP in, embedded ClickHouse, dashboard, query API, alerts.
 
@@ -53,6 +54,8 @@ def up(
         Where people reach the dashboard, for links in alerts.
     kafka_bootstrap_servers
         Let telemetry take the way over this Kafka; docs/settings.md names what else it can be told of it.
+    clickhouse_url
+        Store on this ClickHouse server instead, such as https://host:8443; docs/settings.md names what else it can be told of it.
     """
     from cli.settings import Settings  # noqa: PLC0415 - each command loads only what it needs
     from cli.up import up as serve  # noqa: PLC0415
@@ -96,6 +99,7 @@ def ingest(
     kafka_bootstrap_servers: str | None = None,
     kafka_group_id: str | None = None,
     data_dir: Path | None = None,
+    clickhouse_url: str | None = None,
     ingest_metrics_port: int | None = None,
 ) -> None:
     """Store what Kafka holds, each request once; those of one group share the partitions.
@@ -108,6 +112,8 @@ def ingest(
         Consumer group [meshscope].
     data_dir
         Directory of the embedded store [data]; one process owns it.
+    clickhouse_url
+        Store on this ClickHouse server instead, such as https://host:8443.
     ingest_metrics_port
         Prometheus text at /metrics [9464]; 0 switches it off.
     """
@@ -115,6 +121,40 @@ def ingest(
     from cli.settings import Settings  # noqa: PLC0415
 
     uvloop.run(serve(Settings(**_told(locals()))))
+
+
+@app.command
+def migrate(
+    *,
+    clickhouse_url: str | None = None,
+    clickhouse_user: str | None = None,
+    clickhouse_database: str | None = None,
+    cluster: str | None = None,
+) -> None:
+    """Bring a ClickHouse server's schema up to date, and how long it keeps what; running it again changes nothing.
+
+    Parameters
+    ----------
+    clickhouse_url
+        The server, such as https://host:8443.
+    clickhouse_user
+        Who makes the tables [default]; the password comes from MESHSCOPE_CLICKHOUSE_PASSWORD.
+    clickhouse_database
+        Database on the server [meshscope].
+    cluster
+        Make replicated and distributed tables on every node of this cluster, as system.clusters names it.
+    """
+    from cli.settings import Settings  # noqa: PLC0415 - each command loads only what it needs
+    from cli.store import prepare_server  # noqa: PLC0415
+
+    told = {
+        "clickhouse_url": clickhouse_url,
+        "clickhouse_user": clickhouse_user,
+        "clickhouse_database": clickhouse_database,
+        "clickhouse_cluster": cluster,
+    }
+    applied = uvloop.run(prepare_server(Settings(**_told(told))))
+    Console(soft_wrap=True).print("\n".join([*(f"applied {file}" for file in applied), f"{len(applied)} applied"]), markup=False)
 
 
 letters = App(name="dead-letters", help="Look at telemetry that could not be read, and send it again.")
@@ -247,5 +287,7 @@ def _log_to(console: Console) -> None:
         logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)])
     else:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for chatty in ("httpx", "clickhouse_connect", "alembic", "uvicorn"):
+    for chatty in ("httpx", "alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # It warns of each error that it also raises, which we tell in our own words.
+    logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)

@@ -1,19 +1,90 @@
-"""Opens the embedded store as the settings want it, for every command that owns one."""
+"""Opens the store as the settings want it, for every command that uses one: embedded, on a server, or in a cluster."""
 
 import asyncio
 from contextlib import AsyncExitStack
 
 from cli.settings import Settings
+from core.faults import Fault
 from storage.telemetry.engine import Engine
-from storage.telemetry.engine_clickhouse import open_embedded
+from storage.telemetry.engine_clickhouse import open_embedded, open_server, own
+from storage.telemetry.engine_cluster import open_cluster
 from storage.telemetry.migrate import migrate
 from storage.telemetry.retention import TABLES, keep
+from storage.telemetry.server import Server, read_url
+
+
+class ServerUnknown(Fault):
+    """The command needs a ClickHouse server and was not told where it is."""
+
+    code = "server_unknown"
+
+
+class NotInClusters(Fault):
+    """What was asked for is not done in clusters."""
+
+    code = "not_in_clusters"
 
 
 async def open_store(stack: AsyncExitStack, settings: Settings) -> Engine:
-    """Return the store, with its schema up to date and kept as long as asked; it is let go of with ``stack``."""
-    engine = open_embedded(settings.data_dir)
+    """Return the store, with its schema up to date and kept as long as asked; it is let go of with ``stack``.
+
+    A cluster is taken as `meshscope migrate` left it: a node that is down must not keep the others from starting.
+    """
+    engine = await asyncio.to_thread(_open, settings)
     stack.callback(engine.close)
-    await asyncio.to_thread(migrate, engine)
-    await asyncio.to_thread(keep, engine, {name: getattr(settings, f"keep_{name}_days") for name in TABLES})
+    if not settings.clickhouse_cluster:
+        await asyncio.to_thread(_prepare, engine, settings)
     return engine
+
+
+def own_data_dir(stack: AsyncExitStack, settings: Settings) -> None:
+    """Keep other processes from the data directory while ``stack`` lasts; an embedded store does so itself.
+
+    On a server too, the journal and the alerts stand there, and they have one owner.
+    """
+    if settings.clickhouse_url:
+        stack.callback(own(settings.data_dir).close)
+
+
+async def prepare_server(settings: Settings) -> list[str]:
+    """Bring a server up to date, or each node of a cluster: its schema, and how long it keeps what; return the files applied."""
+    if not settings.clickhouse_url:
+        raise ServerUnknown("an embedded store is migrated when it is opened; name a server with --clickhouse-url")
+    async with AsyncExitStack() as stack:
+        engine = await asyncio.to_thread(_open, settings)
+        stack.callback(engine.close)
+        return await asyncio.to_thread(_prepare, engine, settings)
+
+
+def _open(settings: Settings) -> Engine:
+    if not settings.clickhouse_url:
+        return open_embedded(settings.data_dir)
+    if settings.clickhouse_cluster and settings.thin_traces_after_hours:
+        raise NotInClusters("traces are not thinned in a cluster; leave thin_traces_after_hours at 0 or clickhouse_cluster out")
+    server = server_of(settings)
+    return open_cluster(server) if server.cluster else open_server(server)
+
+
+def _prepare(engine: Engine, settings: Settings) -> list[str]:
+    applied = migrate(engine)
+    keep(engine, {name: getattr(settings, f"keep_{name}_days") for name in TABLES})
+    return applied
+
+
+def server_of(settings: Settings) -> Server:
+    """Return the server that the settings name; what its URL says goes before what stands beside it."""
+    assert settings.clickhouse_url
+    address, password = read_url(settings.clickhouse_url), settings.clickhouse_password
+    return Server(
+        address.host,
+        address.port,
+        address.tls,
+        address.user or settings.clickhouse_user,
+        address.password or (password.get_secret_value() if password else ""),
+        address.database or settings.clickhouse_database,
+        settings.clickhouse_ca_file,
+        settings.clickhouse_verify,
+        settings.clickhouse_cert_file,
+        settings.clickhouse_key_file,
+        settings.clickhouse_cluster or "",
+    )

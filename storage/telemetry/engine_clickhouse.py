@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
@@ -84,8 +84,8 @@ class ClickHouseEngine:
         self._let_go()
 
 
-def open_embedded(data_dir: Path, *, max_threads: int = 2) -> ClickHouseEngine:
-    """Open, or create, the store in ``data_dir``; raise DataDirUnusable, or StoreInUse when another process has it.
+def own(data_dir: Path) -> IO[str]:
+    """Make the directory ours until what is returned is closed; raise DataDirUnusable, or StoreInUse when another process has it.
 
     The operating system drops the lock with the process that holds it, also after kill -9.
     """
@@ -108,6 +108,12 @@ def open_embedded(data_dir: Path, *, max_threads: int = 2) -> ClickHouseEngine:
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()
+    return lock
+
+
+def open_embedded(data_dir: Path, *, max_threads: int = 2) -> ClickHouseEngine:
+    """Open, or create, the store in ``data_dir``, which is ours then (see ``own``)."""
+    lock = own(data_dir)
 
     def connect(**options: Any) -> Client:
         path = str(data_dir / "clickhouse")

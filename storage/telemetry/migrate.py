@@ -5,27 +5,45 @@ from importlib import resources
 from storage.telemetry.engine import Engine
 
 _APPLIED = """
-CREATE TABLE IF NOT EXISTS schema_migrations (version UInt32, name String, applied_at DateTime DEFAULT now())
-ENGINE = MergeTree ORDER BY version
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version UInt32,
+    name String,
+    applied_at DateTime DEFAULT now()
+) ENGINE = ReplacingMergeTree(applied_at)
+ORDER BY version
 """
 
 
 def migrate(engine: Engine) -> list[str]:
     """Bring the schema up to date and return the names of the files applied; running it again applies nothing.
 
-    Each statement must bear being run twice (IF NOT EXISTS), so that a start that was killed half-way is finished by the next.
+    Several processes may do so at once, and a start that was killed half-way is finished by the next: each statement bears
+    being run twice (IF NOT EXISTS), so that there is nothing to lock. In a cluster every node has the schema for itself.
     """
-    engine.command(_APPLIED)
-    applied = {row["name"] for row in engine.query("SELECT name FROM schema_migrations", {})}
+    return sorted({file for node in engine.nodes for file in _migrate(node)})
+
+
+def _migrate(node: Engine) -> list[str]:
+    applied = _applied(node)
     todo = [file for file in _files() if file not in applied]
+    if todo:
+        node.command(_APPLIED)
     for file in todo:
         for statement in statements(_read(file)):
-            engine.command(statement)
-        engine.command(
+            node.command(statement)
+        node.command(
             "INSERT INTO schema_migrations (version, name) SELECT {version:UInt32}, {name:String}",
             {"version": int(file[:4]), "name": file},
         )
     return todo
+
+
+def _applied(node: Engine) -> set[str]:
+    """Return what has been applied; only reads, so that a user who may not create tables can look whether there is need."""
+    known = "SELECT name FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'"
+    if not node.query(known, {}):
+        return set()
+    return {row["name"] for row in node.query("SELECT name FROM schema_migrations", {})}
 
 
 def statements(sql: str) -> list[str]:

@@ -36,8 +36,16 @@ class Ttl:
 def keep(engine: Engine, days: Mapping[str, int]) -> dict[str, int]:
     """Keep what ``days`` names for so many days; return what the store's own DDL says afterwards, by table.
 
-    Tables that are right already are left alone. Raises RetentionNotApplied when the DDL does not follow.
+    Tables that are right already are left alone. Raises RetentionNotApplied when the DDL does not follow. In a cluster each
+    node is told, and reads its own DDL back.
     """
+    applied: dict[str, int] = {}
+    for node in engine.nodes:
+        applied |= _keep(node, days)
+    return applied
+
+
+def _keep(engine: Engine, days: Mapping[str, int]) -> dict[str, int]:
     wanted = {table: kept for name, kept in days.items() for table in TABLES[name]}
     found = ttls(engine)
     for table, kept in wanted.items():

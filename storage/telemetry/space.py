@@ -21,8 +21,12 @@ def make_room(engine: Engine, *, budget_bytes: int, today: str) -> list[DroppedD
     """Drop the oldest days until the rest fits into the budget, and return them; ``today`` and later days stay.
 
     A day goes from every table at once, so that no rollup speaks of spans that are gone for lack of room. The store may
-    stay above its budget when today alone is larger.
+    stay above its budget when today alone is larger. In a cluster the budget is each node's, for each has a disk of its own.
     """
+    return [dropped for node in engine.nodes for dropped in _make_room(node, budget_bytes, today)]
+
+
+def _make_room(engine: Engine, budget_bytes: int, today: str) -> list[DroppedDay]:
     days = engine.query(question("days"), {})
     excess = sum(day["bytes"] for day in days) - budget_bytes
     dropped: list[DroppedDay] = []

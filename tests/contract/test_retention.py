@@ -41,6 +41,10 @@ def test_a_change_that_does_nothing_is_told(engine: Engine) -> None:
     class Deaf:
         """Answers, and does nothing that it is told."""
 
+        @property
+        def nodes(self) -> list[Any]:
+            return [self]
+
         def query(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
             return engine.query(sql, parameters)
 
