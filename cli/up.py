@@ -1,4 +1,4 @@
-"""`meshscope up`: everything in one process, with the store inside it."""
+"""`meshscope up`: everything in one process, with the store inside it or on a server."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from cli.lifecycle import cancel, on_signal
 from cli.receivers import limits_of, open_doors, start
 from cli.servers import HttpServer, address
 from cli.settings import Settings
-from cli.store import open_store
+from cli.store import open_store, own_data_dir
 from cli.thinning import thin_traces
 from collector.admission import Limits
 from collector.bus import Bus
@@ -46,10 +46,11 @@ async def up(settings: Settings) -> None:
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[None]:
-    """Run all parts, wired to one embedded store; they stop in the opposite order of their start."""
+    """Run all parts, wired to one store; they stop in the opposite order of their start."""
     clock, counts = SystemClock(), Counts()
     rules = load_rules(settings.rules) if settings.rules else RuleBook(rules=(), webhooks=())
     async with AsyncExitStack() as stack:
+        own_data_dir(stack, settings)
         engine = await open_store(stack, settings)
         alerts = await _alert_store(stack, settings)
         await _serve_pages(stack, settings, engine, alerts, clock)
