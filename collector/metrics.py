@@ -1,9 +1,8 @@
 """Metrics: what was counted and what can be read off now, in Prometheus' form."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, make_asgi_app
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -47,10 +46,10 @@ class _Published(Collector):
         yield from gauges.values()
 
 
-def metrics_app(counts: Counts, gauged: Sequence[Gauged]) -> Any:
-    """Return an ASGI application that answers with all metrics, this process's memory and CPU time among them."""
+def published(counts: Counts, gauged: Sequence[Gauged]) -> CollectorRegistry:
+    """Return all metrics, this process's memory and CPU time among them; their values are read when they are asked for."""
     registry = CollectorRegistry()
     registry.register(_Published(counts, gauged))
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
-    return make_asgi_app(registry)
+    return registry
