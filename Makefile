@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DURATION ?=
+GROWTH ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo kafka-up kafka-down test lint types imports unit bench-ingest system-needs format constraints clean
@@ -31,8 +32,8 @@ kafka-up: ## start one Apache Kafka node on 127.0.0.1:9092 (data in data/kafka)
 kafka-down: ## stop it; its data stays
 	@deploy/kafka/kafka down
 
-bench-ingest: setup ## measure what ingest costs (spans per CPU second, bytes on disk); writes docs/performance.md
-	@$(BIN)/python -m benchmarks.ingest
+bench-ingest: setup ## measure what ingest and storage cost, beside others; writes docs/performance.md (GROWTH=no: 10 minutes, not 40)
+	@$(BIN)/python -m benchmarks.ingest $(if $(filter no,$(GROWTH)),--no-growth)
 
 system-needs:
 	@bash tests/system-needs.sh

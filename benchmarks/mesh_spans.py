@@ -12,6 +12,7 @@ SERVICES = 20
 HOPS = 4
 SPANS_PER_REQUEST = 512
 ATTRIBUTES = 12
+USER_DIGITS = 5
 SERVER, CLIENT = 2, 3
 
 _NAMES = [f"service-{number:02d}" for number in range(SERVICES)]
@@ -42,7 +43,7 @@ def _trace(rng: random.Random, start_ns: int) -> Iterator[tuple[str, Span]]:
     route = rng.choice(_ROUTES)
     duration = rng.randrange(5_000_000, 500_000_000)
     failed = rng.random() < 0.02
-    user = rng.randrange(100_000)
+    user = rng.randrange(10**USER_DIGITS)
     for hop, (caller, callee) in enumerate(pairwise(chain)):
         for service, kind in ((caller, CLIENT), (callee, SERVER)):
             span = Span(
@@ -74,15 +75,15 @@ def _attributes(kind: int, callee: str, route: str, user: int, status: int, rng:
         "mesh.direction": "inbound" if kind == SERVER else "outbound",
         "http.request.method": "GET",
         "http.route": route,
-        "url.path": f"{route}/{user}",
+        "url.path": f"{route}/{user:0{USER_DIGITS}}",
         "http.response.status_code": status,
         "response_flags": "-",
         "upstream_cluster.name": f"{callee}-v1",
-        "server.address": f"10.0.{int(callee[-2:])}.{rng.randrange(1, 4)}",
+        "server.address": f"10.0.{int(callee[-2:])}.{rng.randrange(10)}",
     }
     if kind == SERVER:
         return both | {
-            "client.address": f"10.0.0.{rng.randrange(200)}",
+            "client.address": f"10.0.0.{rng.randrange(100, 200)}",
             "mesh.virtual_service": callee,
             "mesh.route": f"{callee}-default",
         }

@@ -1,0 +1,180 @@
+"""Our tables against those of the OpenTelemetry Collector's ClickHouse exporter: the same day of spans, in one store."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+from benchmarks.load import HOUR_NS, Load
+from benchmarks.samples import ROUNDS, Samples
+from core.clock import SystemClock
+from core.wire import delimited
+from storage.telemetry.engine import Engine
+from storage.telemetry.engine_clickhouse import open_embedded
+from storage.telemetry.migrate import migrate, statements
+from storage.telemetry.questions import question
+
+PEERS = Path(__file__).parent / "peers"
+REQUESTS_PER_ROUND = 256
+REQUESTS_PER_BLOCK = 64
+DAY_S = 24 * 3600
+
+Rows = list[dict[str, Any]]
+Ask = Callable[[dict[str, Any]], Rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """One thing that both are asked, with another value for each sample, and how to see that the answers agree."""
+
+    name: str
+    ours: Ask
+    theirs: Ask
+    values: list[dict[str, Any]]
+    agree: Callable[[Rows, Rows], bool]
+
+
+def bakeoff(spans: int, home: Path) -> Samples:
+    """Fill both with about ``spans`` spans, measure what they take on the disk, and ask both the same."""
+    engine = open_embedded(home / "data")
+    migrate(engine)
+    for statement in statements(_sql("exporter_schema")):
+        engine.command(statement)
+    to_s = int(SystemClock().now()) // 3600 * 3600
+    samples = Samples()
+    stored = _fill(engine, spans, (to_s - DAY_S) * 10**9, home / "block")
+    samples.add("bakeoff_spans", stored)
+    _measure_bytes(engine, stored, to_s, samples)
+    for contest in _contests(engine, {"from_s": to_s - DAY_S, "to_s": to_s}):
+        _measure_times(contest, samples)
+    engine.close()
+    return samples
+
+
+def _fill(engine: Engine, spans: int, start_ns: int, block: Path) -> int:
+    rounds = max(1, round(spans / (REQUESTS_PER_ROUND * 512)))
+    load = Load(REQUESTS_PER_ROUND, start_ns=start_ns, round_ns=24 * HOUR_NS // rounds)
+    for number in range(rounds):
+        bodies = load.round(number)
+        for at in range(0, len(bodies), REQUESTS_PER_BLOCK):
+            block.write_bytes(delimited(bodies[at : at + REQUESTS_PER_BLOCK]))
+            engine.insert("traces", block.read_bytes(), f"bakeoff-{number}-{at}")
+            # A setting cannot be a parameter.
+            fill = _sql("exporter_fill").replace("{proto}", f"{PEERS / 'otlp_traces.proto'}:Traces")
+            engine.command(fill, {"block": str(block)})
+    counted = engine.query("SELECT (SELECT count() FROM spans) AS ours, (SELECT count() FROM exporter.otel_traces) AS theirs", {})
+    if counted != [{"ours": rounds * load.spans, "theirs": rounds * load.spans}]:
+        raise RuntimeError(f"{rounds * load.spans} spans were inserted on both sides, but {counted} are there")
+    return rounds * load.spans
+
+
+def _measure_bytes(engine: Engine, spans: int, to_s: int, samples: Samples) -> None:
+    """Both sides with all their tables, merged to the end.
+
+    Half-edges live for two hours after they arrived: those whose spans are older are taken away first, for a store that had
+    taken these spans when they happened would not have them any more.
+    """
+    engine.command(
+        "ALTER TABLE half_edges DELETE WHERE greatest(client_ts, server_ts) < toDateTime({gone_s:UInt32})"
+        " SETTINGS mutations_sync = 1",
+        {"gone_s": to_s - 2 * 3600},
+    )
+    tables = engine.query(
+        "SELECT database, name FROM system.tables WHERE database IN (currentDatabase(), 'exporter') AND engine LIKE '%MergeTree'",
+        {},
+    )
+    for table in tables:
+        engine.command(f"OPTIMIZE TABLE {table['database']}.{table['name']} FINAL")
+    stored = engine.query(
+        "SELECT database, table, sum(bytes_on_disk) AS bytes FROM system.parts"
+        " WHERE active AND database IN (currentDatabase(), 'exporter') GROUP BY database, table",
+        {},
+    )
+    for side in ("ours", "exporter"):
+        mine = {row["table"]: row["bytes"] / spans for row in stored if (row["database"] == "exporter") == (side == "exporter")}
+        samples.add(f"{side}_bytes_per_span", sum(mine.values()))
+        for table, size in mine.items():
+            samples.add(f"{side}_bytes_per_span.{table}", size)
+
+
+def _contests(engine: Engine, day: dict[str, Any]) -> list[Contest]:
+    """Values are drawn from the data; each is asked for once, so that no cache of results can answer."""
+    many = {"samples": ROUNDS + 1}
+    traces = engine.query(
+        "SELECT TraceId AS trace_id FROM exporter.otel_traces GROUP BY TraceId HAVING count() = 8"
+        " ORDER BY cityHash64(TraceId) LIMIT {samples:UInt32}",
+        many,
+    )
+
+    def drawn(key: str) -> list[dict[str, Any]]:
+        rows = engine.query(
+            "SELECT DISTINCT SpanAttributes[{key:String}] AS value FROM exporter.otel_traces WHERE value != ''"
+            " ORDER BY cityHash64(value) LIMIT {samples:UInt32}",
+            many | {"key": key},
+        )
+        return [day | {"key": key, "value": row["value"]} for row in rows]
+
+    def ask(sql: str) -> Ask:
+        return lambda values: engine.query(sql, values)
+
+    attribute = {"ours": ask(_sql("our_attribute")), "theirs": ask(_sql("exporter_attribute"))}
+    return [
+        Contest("trace_by_id", _our_trace(engine), ask(_sql("exporter_trace")), traces, _as_many),
+        Contest("attribute_filter", **attribute, values=drawn("url.path"), agree=_same_spans),
+        Contest("common_attribute_filter", **attribute, values=drawn("client.address"), agree=_same_spans),
+        Contest(
+            "service_p99",
+            _our_p99(engine),
+            ask(_sql("exporter_p99")),
+            [day | {"service": f"service-0{number}"} for number in range(ROUNDS + 1)],
+            _same_latency,
+        ),
+    ]
+
+
+def _our_trace(engine: Engine) -> Ask:
+    """As the query API asks."""
+
+    def ask(values: dict[str, Any]) -> Rows:
+        (lies,) = engine.query(question("trace_bounds"), values)
+        where = {name: lies[name] for name in ("start_ns", "end_ns", "services")}
+        return engine.query(question("trace_spans"), values | where | {"limit": 20_001})
+
+    return ask
+
+
+def _our_p99(engine: Engine) -> Ask:
+    """As the query API asks."""
+    return lambda values: engine.query(question("golden_signals_totals"), values | {"by": "", "seconds": DAY_S, "limit": 21})
+
+
+def _as_many(ours: Rows, theirs: Rows) -> bool:
+    return len(ours) == len(theirs)
+
+
+def _same_spans(ours: Rows, theirs: Rows) -> bool:
+    return {row["span_id"] for row in ours} == {row["span_id"] for row in theirs}
+
+
+def _same_latency(ours: Rows, theirs: Rows) -> bool:
+    """Our quantiles are within 1 % by construction, theirs within what a sample of 8,192 gives."""
+    return ours[0]["calls"] == theirs[0]["calls"] and 0.9 < ours[0]["p99_ms"] / theirs[0]["p99_ms"] < 1.1
+
+
+def _measure_times(contest: Contest, samples: Samples) -> None:
+    """Ask both in turn, the first time to warm up; CPU of all threads."""
+    for number, values in enumerate(contest.values):
+        answers = []
+        for side, ask in (("ours", contest.ours), ("exporter", contest.theirs)):
+            wall, cpu = perf_counter(), process_time()
+            answers.append(ask(values))
+            if number:
+                samples.add(f"{side}_{contest.name}_ms", 1000 * (perf_counter() - wall))
+                samples.add(f"{side}_{contest.name}_cpu_ms", 1000 * (process_time() - cpu))
+        if not contest.agree(*answers):
+            raise RuntimeError(f"{contest.name} {values}: we answer {answers[0][:2]}, the exporter's tables {answers[1][:2]}")
+
+
+def _sql(name: str) -> str:
+    return (PEERS / f"{name}.sql").read_text("utf-8")
