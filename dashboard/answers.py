@@ -133,10 +133,20 @@ class TraceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Thinned:
+    """How many traces of the hours up to ``until`` keep their spans."""
+
+    until: datetime
+    traces_seen: int
+    traces_kept: int
+
+
+@dataclass(frozen=True, slots=True)
 class Traces(Window):
-    """Traces that fit a question, newest first."""
+    """Traces that fit a question, newest first; ``thinned`` says that there were more."""
 
     traces: list[TraceRow]
+    thinned: Thinned | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +183,19 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A whole trace, its spans in tree order."""
+    """A trace, its spans in tree order; ``thinned``: not all of the ``spans_seen`` are kept any more."""
 
     trace_id: str
     start: datetime
     duration_ms: float
+    root_service: str
+    root_name: str
     services: list[str]
+    spans_seen: int
+    errors: int
     spans: list[Span]
+    thinned: bool = False
+    kept_because: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

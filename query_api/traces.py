@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
@@ -40,10 +40,19 @@ class TraceRow(Answer):
     errors: int
 
 
+class Thinned(Answer):
+    """How many traces of the hours up to ``until`` keep their spans: those that erred, were slow, fit a rule, or were drawn."""
+
+    until: Instant
+    traces_seen: int
+    traces_kept: int
+
+
 class Traces(Windowed):
-    """Traces, newest first."""
+    """Traces that keep their spans, newest first; ``thinned`` says that there were more, null that all are kept."""
 
     traces: list[TraceRow]
+    thinned: Thinned | None
 
 
 class SpanEvent(Answer):
@@ -77,14 +86,23 @@ class Span(Answer):
 
 
 class Trace(Answer):
-    """A trace, its spans in tree order; ``truncated``: only its first 20,000."""
+    """A trace, its spans in tree order; ``truncated``: only its first 20,000, ``thinned``: not all are kept any more.
+
+    ``spans_seen``, ``errors``, the root and the duration are those of all spans that came.
+    """
 
     trace_id: str
     start: Instant
     duration_ms: float
+    root_service: str
+    root_name: str
     services: list[str]
+    spans_seen: int
+    errors: int
     spans: list[Span]
     truncated: bool
+    thinned: bool
+    kept_because: list[Literal["erred", "slow", "rule", "share"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +139,25 @@ def router(ask: Questions, asked: Asked) -> APIRouter:
     ) -> Traces:
         """List traces with a span that starts in the window, newest first; durations are those of whole traces."""
         rows = await _newest(ask, window, limit, wanted.parameters())
+        thinned = await ask.ask("thinned", start_ns=window.start_ns, end_ns=window.end_ns)
         found = [TraceRow.model_validate({**row, "start": row["started"]}) for row in rows]
-        return Traces(start=window.start, end=window.end, traces=found)
+        return Traces(start=window.start, end=window.end, traces=found, thinned=_thinned(thinned))
 
     @routes.get("/traces/{trace_id}", response_model=Trace)
     async def trace(
         trace_id: Annotated[str, Path(pattern="^[0-9a-fA-F]{32}$", description="32 hex digits.")],
     ) -> Response:
-        """Show one trace with all its spans."""
+        """Show one trace with all of its spans that are kept; of one that was thinned, what is known without them."""
         trace_id = trace_id.lower()
         bounds = await ask.ask("trace_bounds", trace_id=trace_id)
         if not bounds:
-            raise NotFound(f"No spans of a trace {trace_id} are kept.")
+            raise NotFound(f"No trace {trace_id} is known.")
         (where,) = bounds
         lies = {"start_ns": where["start_ns"], "end_ns": where["end_ns"], "services": where["services"]}
         rows = await ask.ask("trace_spans", trace_id=trace_id, **lies, limit=MAX_SPANS + 1)
+        kept = await ask.one("trace_kept_because", trace_id=trace_id, start_ns=where["start_ns"], end_ns=where["end_ns"])
         # Thousands of spans take a while to write down: not on the event loop.
-        return Response(await asyncio.to_thread(_written, trace_id, where, rows), media_type="application/json")
+        return Response(await asyncio.to_thread(_written, trace_id, where, rows, kept["reasons"]), media_type="application/json")
 
     return routes
 
@@ -157,14 +177,24 @@ async def _newest(ask: Questions, window: Window, limit: int, wanted: dict[str, 
         length *= 16
 
 
-def _written(trace_id: str, where: Row, rows: list[Row]) -> str:
+def _thinned(rows: list[Row]) -> Thinned | None:
+    return Thinned.model_validate({**rows[0], "until": rows[0]["until_s"]}) if rows else None
+
+
+def _written(trace_id: str, where: Row, rows: list[Row], kept_because: list[Any]) -> str:
     told = Trace(
         trace_id=trace_id,
         start=where["started"],
         duration_ms=(where["end_ns"] - where["start_ns"]) / 1e6,
+        root_service=where["root_service"],
+        root_name=where["root_name"],
         services=where["services"],
+        spans_seen=where["spans"],
+        errors=where["errors"],
         spans=[_span(row, depth) for row, depth in tree_order(rows[:MAX_SPANS])],
         truncated=len(rows) > MAX_SPANS,
+        thinned=len(rows) < min(where["spans"], MAX_SPANS + 1),
+        kept_because=kept_because,
     )
     return told.model_dump_json()
 

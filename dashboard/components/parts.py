@@ -110,6 +110,11 @@ def notice(fault: ApiFault) -> Component:
     return html.Div([icon("warning"), html.Div(words)], className="notice", role="alert")
 
 
+def remark(title: str, hint: str) -> Component:
+    """Return a quiet word that a reader needs for not misreading what is shown."""
+    return html.Div([icon("inbox"), html.Div([html.Strong(title), html.Span(f" {hint}")])], className="notice quiet", role="note")
+
+
 def skeleton(height: int, classes: str = "") -> Component:
     """Return a quiet stand-in of ``height`` px for what is still loading."""
     return html.Div(className=f"skeleton {classes}", style={"height": f"{height}px"}, **{"aria-hidden": "true"})

@@ -17,6 +17,12 @@ PATH = "/trace"
 TITLE = "Trace"
 HOPS = (("", "With proxy hops"), ("folded", "App spans only"))
 HOP_WORDS = {"inbound": "proxy in", "outbound": "proxy out", "proxy": "proxy"}
+REASON_WORDS = {
+    "erred": "failed",
+    "slow": "was slow for its route",
+    "rule": "matches a rule",
+    "share": "was drawn at random",
+}
 LABEL_LEFT_FROM = 0.86
 FLAG_WORDS = {
     "UH": "no healthy upstream: the circuit is open",
@@ -41,6 +47,7 @@ def layout(id: str = "", **_: str) -> Any:
             parts.heading(html.Span(TITLE, id="trace-name"), html.Span(id, id="trace-note"), html.Div(id="trace-hops")),
             *live.slots("trace"),
             html.Div(parts.skeleton_tiles(4) if id else None, id="trace-tiles"),
+            html.Div(id="trace-thinned", className="notices"),
             html.Div(
                 [
                     html.Section(html.Div(inside, id="trace-rows"), className="panel waterfall-panel"),
@@ -64,12 +71,12 @@ def register(app: Dash, api: QueryApi) -> None:
         trace = await api.trace(wanted)
         rows = waterfall.bars(trace, fold=params.get("hops") == "folded")
         chosen = next((span for span in trace.spans if span.span_id == params.get("span")), None) or _telling(trace.spans)
-        root = trace.spans[0] if trace.spans else None
         return [
-            f"{root.service}  {root.name}" if root else TITLE,
-            f"Trace {trace.trace_id}, started {trace.start:%Y-%m-%d} {units.clock(trace.start)} UTC",
+            f"{trace.root_service}  {trace.root_name}".strip() or TITLE,
+            note(trace),
             _switch(params, trace),
             tiles(trace),
+            thinning(trace),
             picture(rows, trace, params, chosen.span_id if chosen else ""),
             details(chosen, params) if chosen else None,
             wanted,
@@ -80,6 +87,7 @@ def register(app: Dash, api: QueryApi) -> None:
         Output("trace-note", "children"),
         Output("trace-hops", "children"),
         Output("trace-tiles", "children"),
+        Output("trace-thinned", "children"),
         Output("trace-rows", "children"),
         Output("trace-side", "children"),
         Output("trace-shown", "data"),
@@ -100,22 +108,49 @@ def _switch(params: links.Params, trace: Trace) -> Any:
     return parts.switch("Proxy hops", [(text, links.href(PATH, params, hops=value), value == now) for value, text in HOPS])
 
 
+def note(trace: Trace) -> str:
+    """Return which trace this is, since when, and why it was kept when others were thinned."""
+    told = f"Trace {trace.trace_id}, started {trace.start:%Y-%m-%d} {units.clock(trace.start)} UTC"
+    reasons = [REASON_WORDS.get(reason, reason) for reason in trace.kept_because]
+    return f"{told}; kept because it {' and '.join(reasons)}" if reasons else told
+
+
+def thinning(trace: Trace) -> Any:
+    """Return what a reader must know of a trace whose spans are not all kept."""
+    if not trace.thinned:
+        return None
+    if not trace.spans:
+        return parts.remark(
+            "The spans of this trace are no longer kept.", "It was thinned; what is shown here was counted before its spans went."
+        )
+    return parts.remark(
+        f"Only {units.whole(len(trace.spans))} of {units.count(trace.spans_seen, 'span')} are kept.",
+        "The trace was thinned, and the picture has gaps; the numbers on top count every span.",
+    )
+
+
 def tiles(trace: Trace) -> Any:
     """Return the summary on top."""
-    errors = sum(1 for span in trace.spans if span.error)
     hops = sum(1 for span in trace.spans if span.hop != waterfall.APP)
+    kept = f"{units.whole(len(trace.spans))} of them kept"
     return parts.tiles(
         [
             parts.tile("Duration", units.duration(trace.duration_ms), note="from the first to the last span"),
-            parts.tile("Spans", units.whole(len(trace.spans)), note=f"{units.whole(hops)} from proxies"),
+            parts.tile(
+                "Spans", units.whole(trace.spans_seen), note=kept if trace.thinned else f"{units.whole(hops)} from proxies"
+            ),
             parts.tile("Services", units.whole(len(trace.services)), note=", ".join(trace.services)),
-            parts.tile("Errors", units.whole(errors), note="spans that failed", tone="bad" if errors else ""),
+            parts.tile("Errors", units.whole(trace.errors), note="spans that failed", tone="bad" if trace.errors else ""),
         ]
     )
 
 
 def picture(rows: Sequence[Bar], trace: Trace, params: links.Params, chosen: str) -> list[Any]:
     """Return the waterfall; each row is a link to its span."""
+    if not rows:
+        services = ", ".join(trace.services)
+        hint = f"The trace took {units.duration(trace.duration_ms)} through {services}. Services and topology still count it."
+        return [parts.empty("No spans to draw", hint)]
     whole = waterfall.extent(trace)
     marks = [
         html.Span(units.duration(tick), className="tick", style={"left": f"{tick / whole * 100:.2f}%"})

@@ -7,7 +7,7 @@ from typing import Any
 from dash import Dash, Output, html
 
 from dashboard import links, live
-from dashboard.answers import TraceRow
+from dashboard.answers import Thinned, TraceRow
 from dashboard.api import QueryApi
 from dashboard.components import fields, grids, parts, units
 
@@ -55,6 +55,7 @@ def layout(service: str = "", error: str = "", min_duration: str = "", limit: st
             parts.heading(TITLE, html.Span("Requests on their way through the mesh", id="traces-note")),
             *live.slots("traces"),
             bar,
+            html.Div(id="traces-thinned", className="notices"),
             fields.defaults("traces", {"service": ANY, "min_duration": ANY, "limit": DEFAULT_LIMIT}),
             html.Div(
                 [grids.grid("traces-grid", COLUMNS, row_id="trace_id"), html.Div(id="traces-empty")], className="panel grid-panel"
@@ -79,7 +80,8 @@ def register(app: Dash, api: QueryApi) -> None:
         note = f"{units.count(len(found.traces), 'trace')} of the last {since}, newest first, {live.as_of(found.end)}"
         return [
             rows(found.traces, found.end),
-            _empty(bool(known), since) if not found.traces else None,
+            _empty(bool(known), since, found.thinned) if not found.traces else None,
+            thinning(found.thinned),
             note,
             [{"value": value, "label": text} for value, text in options],
             _extra(params),
@@ -88,6 +90,7 @@ def register(app: Dash, api: QueryApi) -> None:
     outputs = [
         Output("traces-grid", "rowData"),
         Output("traces-empty", "children"),
+        Output("traces-thinned", "children"),
         Output("traces-note", "children"),
         Output(fields.field_id("traces", "service"), "data"),
         Output("traces-extra", "children"),
@@ -132,7 +135,20 @@ def _extra(params: links.Params) -> list[Any]:
     ]
 
 
-def _empty(has_services: bool, since: str) -> Any:
+def thinning(thinned: Thinned | None) -> Any:
+    """Return what a reader of the list must know: that traces are missing from it, and which."""
+    if thinned is None:
+        return None
+    return parts.remark(
+        f"Older traces are thinned: {units.whole(thinned.traces_kept)} of {units.count(thinned.traces_seen, 'trace')} "
+        f"before {thinned.until:%Y-%m-%d %H:%M} UTC are listed.",
+        "Kept are those that failed, were slow for their route, match a rule or were drawn at random. "
+        "Rates, latencies and the topology count every request.",
+    )
+
+
+def _empty(has_services: bool, since: str, thinned: Thinned | None) -> Any:
     if not has_services:
         return parts.no_telemetry()
-    return parts.empty(f"No trace of the last {since} fits these filters", "Choose a longer time range or fewer filters.")
+    kept = "kept trace" if thinned else "trace"
+    return parts.empty(f"No {kept} of the last {since} fits these filters", "Choose a longer time range or fewer filters.")

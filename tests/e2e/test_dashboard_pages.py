@@ -94,7 +94,7 @@ def page(context: BrowserContext, served: Served) -> Iterator[Page]:
         lambda asked: None if asked.url.startswith((served.url, "data:", "blob:")) else heard.strangers.append(asked.url),
     )
     yield page
-    served.mood.empty = served.mood.broken = served.mood.hostile = False
+    served.mood.empty = served.mood.broken = served.mood.hostile = served.mood.thinned = False
     page.evaluate("localStorage.clear()")
     page.close()
     assert not heard.complaints
@@ -229,6 +229,26 @@ def test_a_trace_unfolds_its_spans_and_their_attributes(page: Page) -> None:
     expect(page.locator(".wf-row").nth(every - 1)).to_have_count(0)
     assert 1 < page.locator(".wf-row").count() < every
     assert "span=" in page.url
+
+
+def test_a_list_and_a_page_say_that_traces_were_thinned(page: Page, served: Served) -> None:
+    page.goto("/traces")
+    expect(page.locator("#traces-grid .ag-row").first).to_be_visible()
+    expect(page.get_by_role("note")).to_have_count(0)
+    served.mood.thinned = True
+    page.goto("/traces?limit=20")
+    expect(page.get_by_role("note")).to_contain_text(re.compile("3.155 of 31.775 traces"))
+    number = int(time.time() / 3) // 3 * 3
+    page.goto(f"/trace?id={number:032x}")
+    expect(page.get_by_role("note")).to_contain_text("no longer kept")
+    expect(page.locator("#trace-rows")).to_contain_text("No spans to draw")
+    expect(page.locator("h1")).to_contain_text("gateway")
+    page.goto(f"/trace?id={number + 1 - 3:032x}")
+    expect(page.get_by_role("note")).to_contain_text(re.compile(r"Only 1 of \d+ spans are kept"))
+    expect(page.locator(".wf-row")).to_have_count(1)
+    page.goto(f"/trace?id={number + 2 - 3:032x}")
+    expect(page.locator("#trace-note")).to_contain_text("kept because it failed and was slow for its route")
+    expect(page.get_by_role("note")).to_have_count(0)
 
 
 def test_the_theme_follows_the_system_at_first_and_the_switch_from_then_on(browser: Browser, served: Served, page: Page) -> None:

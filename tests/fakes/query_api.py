@@ -45,6 +45,7 @@ class Mood:
     empty: bool = False
     broken: bool = False
     hostile: bool = False
+    thinned: bool = False
 
 
 class Problem(Exception):
@@ -218,7 +219,8 @@ class FakeQueryApi:
             if (not service or service in row["services"]) and (not error or row["errors"]) and row["duration_ms"] >= least:
                 rows.append(row)
             number -= 1
-        return body | {"traces": rows}
+        until = {"until": rfc(now // 3600 * 3600), "traces_seen": 31_775, "traces_kept": 3_155}
+        return body | {"traces": rows, "thinned": until if self.mood.thinned else None}
 
     def _summary(self, number: int) -> dict[str, Any]:
         spans = spans_of(number)
@@ -245,7 +247,12 @@ class FakeQueryApi:
             raise Problem(404, "No such trace", f"No spans of trace {trace_id} are stored.", "not_found")
         spans = spans_of(number)
         summary = self._summary(number)
-        return {k: summary[k] for k in ("trace_id", "start", "duration_ms", "services")} | {"spans": spans}
+        # Of thinned ones, every third has lost all spans, every third some of them, and every third stays for a reason.
+        lost = number % 3 if self.mood.thinned else 2
+        kept = [[], spans[-1:], spans][lost]
+        about = {k: summary[k] for k in ("trace_id", "start", "duration_ms", "root_service", "root_name", "services", "errors")}
+        about |= {"spans_seen": len(spans), "thinned": len(kept) < len(spans)}
+        return about | {"spans": kept, "kept_because": ["erred", "slow"] if self.mood.thinned and lost == 2 else []}
 
     async def mesh_events(
         self, start: str = "now-15m", source: str = "", destination: str = "", type: str = "", action: str = "", limit: int = 200

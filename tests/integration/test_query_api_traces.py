@@ -6,13 +6,20 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from collector.thinning import TraceThinner
 from core.wire import delimited
 from storage.telemetry.engine import Engine
+from storage.telemetry.thinning import Policy
 from tests.fakes.asked_api import Api, rfc
 from tests.fakes.filled_store import HOUR, spans
 from tests.fakes.spans import CLIENT, SERVER, Span
+from tests.fakes.thinned import At
 
 MS = 0.001
+
+
+async def thin(engine: Engine) -> None:
+    await TraceThinner(engine, At(HOUR + 2 * 3600), Policy(0, share=0)).look()
 
 
 @pytest.fixture
@@ -170,6 +177,37 @@ class TestTraces:
             "events": [{"offset_ms": 0.5, "name": "exception", "attributes": {"exception.type": "Boom"}}],
             "depth": 0,
         }
+
+    async def test_lists_say_how_much_was_thinned(self, api: Api, engine: Engine, shop: dict[str, Span]) -> None:
+        assert (await api.get("traces"))["thinned"] is None
+        await thin(engine)
+        body = await api.get("traces")
+        assert [row["root_name"] for row in body["traces"]] == ["GET /slow"]
+        assert body["thinned"] == {"until": rfc(HOUR + 3600), "traces_seen": 3, "traces_kept": 1}
+        assert (await api.get("traces", start="now-3h", end="now-2h"))["thinned"] is None
+        (signals,) = (await api.get("services/payments/golden-signals"))["series"]
+        assert signals["total"]["calls"] == 2
+
+    async def test_of_a_thinned_trace_everything_but_its_spans_is_told(
+        self, api: Api, engine: Engine, shop: dict[str, Span]
+    ) -> None:
+        before = {name: await api.get(f"traces/{root.trace_id.hex()}") for name, root in shop.items()}
+        assert [(body["thinned"], body["kept_because"]) for body in before.values()] == [(False, [])] * 3
+        await thin(engine)
+        after = {name: await api.get(f"traces/{root.trace_id.hex()}") for name, root in shop.items()}
+        assert after["slow"] == before["slow"] | {"kept_because": ["erred", "slow"]}
+        for name in ("quick", "old"):
+            assert after[name] == before[name] | {"spans": [], "thinned": True}
+            assert (after[name]["root_name"], after[name]["spans_seen"], after[name]["errors"]) == (f"GET /{name}", 3, 0)
+
+    async def test_a_trace_that_is_there_in_part_says_so(self, api: Api, engine: Engine, shop: dict[str, Span]) -> None:
+        await thin(engine)
+        late = Span("payments", SERVER, shop["quick"], name="late", at=HOUR + 1000, error=True)
+        spans(engine, late)
+        await thin(engine)
+        body = await api.get(f"traces/{late.trace_id.hex()}")
+        assert [span["name"] for span in body["spans"]] == ["late"]
+        assert (body["thinned"], body["spans_seen"], body["errors"], body["kept_because"]) == (True, 4, 1, ["erred"])
 
     async def test_a_huge_trace_is_cut_and_says_so(self, api: Api, engine: Engine) -> None:
         root = Span("loop", SERVER, at=HOUR + 1000, milliseconds=30_000)

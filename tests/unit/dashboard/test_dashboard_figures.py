@@ -26,7 +26,8 @@ def span(key: str, parent: str | None, service: str, hop: str, *, at: float = 0,
 
 
 def trace(*spans: Span) -> Trace:
-    return Trace("0" * 32, NOW, 10.0, sorted({one.service for one in spans}), list(spans))
+    services = sorted({one.service for one in spans})
+    return Trace("0" * 32, NOW, 10.0, "a", "GET /", services, len(spans), 0, list(spans))
 
 
 CALL = (
