@@ -12,7 +12,7 @@ from storage.telemetry.thinning import Policy, Slice
 log = logging.getLogger(__name__)
 
 EVERY_S = 60.0
-STEP_S = 0.5
+STEP_S = 0.1
 """How often the store is asked whether a removal is done."""
 
 
@@ -51,7 +51,6 @@ class TraceThinner:
         return await asyncio.to_thread(thinning.judge, self._engine, self._policy, each)
 
     async def _sweep(self, each: Slice) -> None:
-        await self._removed()
         before = await asyncio.to_thread(thinning.sweep, self._engine, each)
         await self._removed()
         after = await asyncio.to_thread(thinning.swept, self._engine, before)

@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 
 from collector.thinning import TraceThinner
-from core.clock import SystemClock
 from core.wire import delimited
 from storage.telemetry import thinning
 from storage.telemetry.edges import settle
@@ -18,21 +17,11 @@ from storage.telemetry.thinning import SLICE_S, Policy
 from tests.fakes import thinned
 from tests.fakes.processes import until
 from tests.fakes.spans import SERVER, Span, request
-from tests.fakes.thinned import POLICY, expected, rollups, stored, trace, traces
+from tests.fakes.thinned import POLICY, At, expected, rollups, stored, trace, traces
 
-HOURS = 4
+HOURS = 3
 NOW = time.time() // SLICE_S * SLICE_S
 FIRST = int(NOW) - (HOURS + 3) * SLICE_S
-
-
-class At(SystemClock):
-    """The system's clock, but that it always is the same time."""
-
-    def __init__(self, now: float) -> None:
-        self._now = now
-
-    def now(self) -> float:
-        return self._now
 
 
 def insert(engine: Engine, *spans: Span, token: str = "") -> None:
@@ -52,7 +41,7 @@ def thinner(engine: Engine, policy: Policy = POLICY, now: float = NOW + 600) -> 
 
 
 async def test_what_stays_is_what_python_finds_and_what_was_counted_stays_counted(engine: Engine) -> None:
-    given = traces(FIRST, hours=HOURS, each_hour=150)
+    given = traces(FIRST, hours=HOURS, each_hour=120)
     fill(engine, given)
     before = rollups(engine)
     await thinner(engine).look()
@@ -164,23 +153,23 @@ async def test_a_block_that_comes_again_after_its_spans_went_is_still_known(engi
 
 async def test_large_slices_are_judged_and_swept_in_parts(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thinning, "AT_ONCE", 100)
-    given = traces(FIRST, hours=2, each_hour=60)
+    given = traces(FIRST, hours=1, each_hour=60)
     fill(engine, given)
     await thinner(engine).look()
     assert stored(engine) == expected(given)
 
 
 async def test_two_at_once_do_no_harm(engine: Engine) -> None:
-    given = traces(FIRST, hours=HOURS, each_hour=60)
+    given = traces(FIRST, hours=2, each_hour=60)
     fill(engine, given)
     before = rollups(engine)
-    await asyncio.gather(*(thinner(engine).look() for _ in range(3)))
+    await asyncio.gather(*(thinner(engine).look() for _ in range(2)))
     assert stored(engine) == expected(given)
     assert rollups(engine) == before
 
 
 async def test_what_was_removed_gives_its_room_back(engine: Engine) -> None:
-    fill(engine, traces(FIRST, hours=HOURS, each_hour=150))
+    fill(engine, traces(FIRST, hours=1, each_hour=150))
     await thinner(engine, Policy(0, share=0)).look()
     (row,) = engine.query("SELECT sum(rows) AS n FROM system.parts WHERE table = 'spans' AND active", {})
     assert row["n"] <= 2 * len(stored(engine))

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from core.clock import SystemClock
 from storage.telemetry.engine import Engine
 from storage.telemetry.thinning import PAST_S, REACH_S, SLICE_S, Policy, Rule
 from tests.fakes.spans import CLIENT, SERVER, Span, proxied
@@ -13,6 +14,16 @@ from tests.fakes.spans import CLIENT, SERVER, Span, proxied
 SHARE = 0.1
 GOLD = Rule(key="customer.tier", value="gold")
 POLICY = Policy(after_s=0, share=SHARE, rules=(GOLD, Rule(service="shop", route="/refund", min_ns=4_000_000)))
+
+
+class At(SystemClock):
+    """The system's clock, but that it always is the same time."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        return self._now
 
 
 def trace(rng: random.Random, at: float, **told: str | float | bool) -> list[Span]:
