@@ -289,5 +289,6 @@ def _log_to(console: Console) -> None:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for chatty in ("httpx", "alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # It warns of each error that it also raises, which we tell in our own words.
-    logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
+    # They warn of each error that they also raise, which we tell in our own words.
+    for doubling in ("clickhouse_connect", "urllib3"):
+        logging.getLogger(doubling).setLevel(logging.ERROR)

@@ -9,6 +9,7 @@ from hypothesis import settings
 from storage.telemetry.engine import Engine
 from storage.telemetry.engine_clickhouse import open_embedded
 from storage.telemetry.migrate import migrate
+from tests.fakes.emptied import emptied
 
 # Machines are shared and noisy: how long an example takes says nothing about the code.
 settings.register_profile("meshscope", deadline=None)
@@ -27,11 +28,4 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 @pytest.fixture
 def engine(store: Engine) -> Engine:
     """Return an embedded store with the schema and no rows."""
-    tables = store.query(
-        """SELECT name FROM system.tables
-           WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND name != 'schema_migrations'""",
-        {},
-    )
-    for table in tables:
-        store.command(f"TRUNCATE TABLE {table['name']}")
-    return store
+    return emptied(store)

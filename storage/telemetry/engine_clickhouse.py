@@ -21,7 +21,7 @@ from storage.telemetry.server import Server
 DATABASE = "meshscope"
 READERS = 3
 _WRITERS = 3  # traces, logs and metrics may be on their way at once
-_CONNECT_S, _ANSWER_S = 5, 120
+_CONNECT_S = 5
 
 # ClickHouse's own codes for bytes that it cannot read as what they claim to be:
 # CANNOT_PARSE_*, BAD_ARGUMENTS (two members of one oneof), INCORRECT_DATA, TOO_LARGE_STRING_SIZE, PROTOBUF_BAD_CAST,
@@ -157,7 +157,7 @@ def open_server(server: Server, *, settings: Mapping[str, Any] | None = None) ->
             tls_mode="strict" if server.password else None,
             pool_mgr=pool,
             connect_timeout=_CONNECT_S,
-            send_receive_timeout=_ANSWER_S,
+            send_receive_timeout=server.answer_s,
             settings=dict(settings or {}),
             # Within a session only one query may run at a time.
             autogenerate_session_id=False,
@@ -204,7 +204,7 @@ def _on_the_way(where: str, code: int | None, error: ClickHouseError, text: str)
     if names & {"NewConnectionError", "ConnectTimeoutError", "NameResolutionError"}:
         return StoreUnavailable(f"ClickHouse at {where} does not answer; is it running, and is clickhouse_url right? {last}")
     if "ReadTimeoutError" in names:
-        return StoreUnavailable(f"ClickHouse at {where} took longer than {_ANSWER_S} s to answer")
+        return StoreUnavailable(f"ClickHouse at {where} does not answer in time; it may be overloaded: {last}")
     return StoreUnavailable(f"ClickHouse at {where} broke off: {last}" if len(causes) > 1 else f"ClickHouse refused: {text}")
 
 

@@ -17,7 +17,10 @@ class ServerUrlInvalid(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """How a ClickHouse server is reached over HTTP; with ``cluster``, the cluster that it is the way into."""
+    """How a ClickHouse server is reached over HTTP, and how many seconds it has to answer.
+
+    With ``cluster``, it is the way into that cluster.
+    """
 
     host: str
     port: int
@@ -30,6 +33,7 @@ class Server:
     cert_file: Path | None = None
     key_file: Path | None = None
     cluster: str = ""
+    answer_s: int = 120
 
     @property
     def where(self) -> str:
