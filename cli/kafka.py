@@ -1,6 +1,7 @@
 """Wires Kafka in: the bus that produces to it, and the ingest that stores from it."""
 
 import asyncio
+import ssl
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -13,6 +14,7 @@ from collector.bus_kafka import KafkaBus, make_topics
 from collector.counts import Counts
 from collector.ingest_kafka import KafkaIngest
 from collector.kafka import KafkaSettings
+from collector.reach_kafka import reach
 from core.clock import Clock
 from core.faults import Fault
 from storage.telemetry.engine import Engine
@@ -26,7 +28,7 @@ class KafkaUnknown(Fault):
 
 async def kafka_bus(stack: AsyncExitStack, settings: Settings, limits: Limits) -> KafkaBus:
     """Return a started bus that closes with ``stack``."""
-    bus = KafkaBus(kafka_of(settings), limits)
+    bus = KafkaBus(await reached(settings), limits)
     await bus.start()
     stack.push_async_callback(bus.close)
     return bus
@@ -36,7 +38,7 @@ async def ingest_from_kafka(
     stack: AsyncExitStack, settings: Settings, engine: Engine, clock: Clock, counts: Counts
 ) -> tuple[KafkaIngest, asyncio.Task[None]]:
     """Return the ingest and its running; it ends with ``stack``, after the block under way."""
-    kafka = kafka_of(settings)
+    kafka = await reached(settings)
     await make_topics(kafka)
     ingest = KafkaIngest(engine, kafka, clock, counts)
     running = asyncio.create_task(ingest.run(), name="ingest")
@@ -49,6 +51,13 @@ async def ingest_from_kafka(
     watching = asyncio.create_task(ingest.watch(), name="watch the lag")
     stack.push_async_callback(cancel, watching)
     return ingest, running
+
+
+async def reached(settings: Settings) -> KafkaSettings:
+    """Return how to reach Kafka, after it let us in; raise a Fault that says why it does not."""
+    kafka = kafka_of(settings)
+    await reach(kafka)
+    return kafka
 
 
 def kafka_of(settings: Settings) -> KafkaSettings:
@@ -67,14 +76,26 @@ def kafka_of(settings: Settings) -> KafkaSettings:
 def _security(settings: Settings) -> dict[str, Any]:
     said: dict[str, Any] = {"security_protocol": settings.kafka_security_protocol}
     if settings.kafka_security_protocol.endswith("SSL"):
-        said["ssl_context"] = create_ssl_context(
-            cafile=settings.kafka_ssl_cafile, certfile=settings.kafka_ssl_certfile, keyfile=settings.kafka_ssl_keyfile
-        )
+        said["ssl_context"] = _tls(settings)
     if settings.kafka_security_protocol.startswith("SASL"):
         password = settings.kafka_sasl_password
+        if not settings.kafka_sasl_username or not password:
+            raise KafkaUnknown(
+                f"{settings.kafka_security_protocol} needs a log-in; give kafka_sasl_username and kafka_sasl_password, "
+                "the latter best as MESHSCOPE_KAFKA_SASL_PASSWORD."
+            )
         said |= {
             "sasl_mechanism": settings.kafka_sasl_mechanism,
             "sasl_plain_username": settings.kafka_sasl_username,
-            "sasl_plain_password": password.get_secret_value() if password else None,
+            "sasl_plain_password": password.get_secret_value(),
         }
     return said
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    files = {name: getattr(settings, f"kafka_ssl_{name}") for name in ("cafile", "certfile", "keyfile")}
+    named = ", ".join(f"kafka_ssl_{name} {str(file)!r}" for name, file in files.items() if file)
+    try:
+        return create_ssl_context(**files)  # type: ignore[no-any-return] # aiokafka ships no types
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        raise KafkaUnknown(f"{named} cannot be used: {error}; expected readable PEM files that fit.") from None

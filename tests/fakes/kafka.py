@@ -1,6 +1,7 @@
 """A real Apache Kafka for tests: the one that KAFKA_BOOTSTRAP_SERVERS names, else one of our own on free ports."""
 
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -15,18 +16,35 @@ from collector.kafka import TOPICS
 SCRIPT = Path(__file__).parent.parent.parent / "deploy/kafka/kafka"
 
 
+class Kafka:
+    """One node of our own on loopback; stopped and started again it has what it had."""
+
+    def __init__(self, home: Path) -> None:
+        self._home, self._port = home, _two_free_ports()
+        self.servers = f"127.0.0.1:{self._port}"
+
+    def up(self) -> None:
+        subprocess.run([str(SCRIPT), "up", str(self._home), str(self._port)], check=True, timeout=600)
+
+    def down(self) -> None:
+        subprocess.run([str(SCRIPT), "down", str(self._home)], check=True, timeout=60)
+
+    def kill(self) -> None:
+        os.kill(int((self._home / "pid").read_text()), signal.SIGKILL)
+
+
 @contextmanager
 def kafka(home: Path) -> Iterator[str]:
     """Yield the bootstrap servers."""
     if given := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         yield given
         return
-    port = _two_free_ports()
-    subprocess.run([str(SCRIPT), "up", str(home), str(port)], check=True, timeout=600)
+    node = Kafka(home)
+    node.up()
     try:
-        yield f"127.0.0.1:{port}"
+        yield node.servers
     finally:
-        subprocess.run([str(SCRIPT), "down", str(home)], check=True, timeout=60)
+        node.down()
 
 
 async def lag(servers: str, group: str) -> int:
