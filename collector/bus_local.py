@@ -27,6 +27,9 @@ GROUP_S = 0.15
 BLOCK_BYTES = 16 * 1024 * 1024
 """A group is no larger than this, unless one request is; with half as much, a span cost about a fifth more CPU under load."""
 
+ANSWER_S = 8.0
+"""How long a sender waits for its answer; exporters give up after ten seconds, and an answer says when to come again."""
+
 REMEMBERED = 10_000
 
 
@@ -44,7 +47,18 @@ class LocalBus:
     the same block is sent again with the same token.
     """
 
-    def __init__(self, signal: Signal, engine: Engine, directory: Path, clock: Clock, limits: Limits, counts: Counts) -> None:
+    def __init__(
+        self,
+        signal: Signal,
+        engine: Engine,
+        directory: Path,
+        clock: Clock,
+        limits: Limits,
+        counts: Counts,
+        *,
+        answer_s: float = ANSWER_S,
+    ) -> None:
+        self._answer_s = answer_s
         self._signal, self._engine, self._clock, self._limits, self._counts = signal, engine, clock, limits, counts
         self._journal = Journal(directory, signal)
         self._waiting: deque[_Waiting] = deque()
@@ -70,7 +84,7 @@ class LocalBus:
         if digest in self._recent:
             self._counts.repeated_requests[self._signal] += 1
             if (earlier := self._recent[digest]) is not None:
-                await asyncio.shield(earlier)
+                await self._stored(earlier)
             return
         if self._closing or self._bytes + len(request) > self._limits.in_flight_bytes:
             raise Busy(f"{self._bytes} bytes of {self._signal} wait for the store; send the same again in a few seconds")
@@ -79,7 +93,7 @@ class LocalBus:
         self._waiting.append(_Waiting(request, digest, stored))
         self._bytes += len(request)
         self._arrived.set()
-        await asyncio.shield(stored)
+        await self._stored(stored)
 
     async def close(self) -> None:
         """Commit what waits, then stop; when the store is away, its senders are told to send it again."""
@@ -87,6 +101,13 @@ class LocalBus:
         self._arrived.set()
         if self._committer:
             await self._committer
+
+    async def _stored(self, stored: asyncio.Future[None]) -> None:
+        """Wait for a request's block; a sender that has waited long enough may send it again, and is then told of this one."""
+        try:
+            await asyncio.wait_for(asyncio.shield(stored), self._answer_s)
+        except TimeoutError:
+            raise StoreUnavailable(f"not stored within {self._answer_s:g} s; send the very same again") from None
 
     async def _run(self) -> None:
         try:

@@ -48,11 +48,14 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_logs_to_logs TO logs AS
 WITH
     if(l.time_unix_nano > 0, l.time_unix_nano, l.observed_time_unix_nano) AS nanos,
     fromUnixTimestamp64Nano(toInt64(least(nanos, 9000000000000000000))) AS stamped,
+    -- A time outside this is stored as now, with the original in the attributes, as for spans.
+    stamped BETWEEN now64(9) - INTERVAL 7 DAY AND now64(9) + INTERVAL 1 DAY AS in_range,
     arrayFilter(kv -> kv.value.value IN ('int_value', 'double_value'), l.attributes) AS numeric
 SELECT
-    if(stamped BETWEEN now64(9) - INTERVAL 7 DAY AND now64(9) + INTERVAL 1 DAY, stamped, now64(9)) AS ts,
-    toFixedString(substring(l.trace_id, 1, 16), 16) AS trace_id,
-    reinterpretAsUInt64(reverse(l.span_id)) AS span_id,
+    if(in_range, stamped, now64(9)) AS ts,
+    -- Ids of another length are none, as OTLP has it for logs.
+    toFixedString(if(length(l.trace_id) = 16, l.trace_id, ''), 16) AS trace_id,
+    if(length(l.span_id) = 8, reinterpretAsUInt64(reverse(l.span_id)), 0) AS span_id,
     if(r['service.name'] != '', r['service.name'], 'unknown_service') AS service,
     r['service.version'] AS version,
     r['service.instance.id'] AS instance,
@@ -61,7 +64,9 @@ SELECT
     l.severity_text AS severity_text,
     l.event_name AS event_name,
     meshscope_text(l.body) AS body,
-    mapFromArrays(l.attributes.key, arrayMap(v -> meshscope_text(v), l.attributes.value)) AS attributes,
+    mapUpdate(
+        mapFromArrays(l.attributes.key, arrayMap(v -> meshscope_text(v), l.attributes.value)),
+        if(in_range OR nanos = 0, map(), map('meshscope.original_time_unix_nano', toString(nanos)))) AS attributes,
     mapFromArrays(arrayMap(kv -> kv.key, numeric),
         arrayMap(kv -> if(kv.value.value = 'int_value', toFloat64(kv.value.int_value), kv.value.double_value), numeric)) AS numbers,
     r AS resource
