@@ -7,7 +7,7 @@ DURATION ?=
 GROWTH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo kafka-up kafka-down test lint types imports unit bench-ingest system-needs format constraints clean
+.PHONY: help setup demo test-faults kafka-up kafka-down test lint types imports unit bench-ingest system-needs format constraints clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/' | sort
@@ -25,6 +25,9 @@ demo: setup ## run the demo mesh and its dashboard (DURATION=60 stops by itself 
 	@$(BIN)/meshscope demo $(if $(DURATION),--duration $(DURATION))
 
 test: setup system-needs lint types imports unit ## lint, types, import contracts and all tests
+
+test-faults: setup system-needs ## the faults of the Kafka path in full: 25 kills of each part, 60 s without a store, 30 s without Kafka
+	@MESHSCOPE_TEST_ALL_FAULTS=1 $(BIN)/pytest tests/e2e/test_kafka_faults.py
 
 kafka-up: ## start one Apache Kafka node on 127.0.0.1:9092 (data in data/kafka)
 	@deploy/kafka/kafka up

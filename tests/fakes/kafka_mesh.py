@@ -108,6 +108,8 @@ class KafkaMesh:
         """Send to both collects while the block runs; a sender gets an answer, or gives up, before it ends."""
         for collect in self.collects:
             until("collect being ready", collect.ready)
+        for ingest in self.ingests:
+            until("ingest storing", ingest.stores)
         senders = [Once(collect.traces_url) for collect in self.collects]
         for sender in senders:
             sender.start()

@@ -1,0 +1,95 @@
+"""Two collects, Kafka, two ingests and one store: what was answered is stored once, whatever is killed, stopped or added.
+
+`make test-faults` does each fault as often and as long as it says there; this suite does it shorter.
+"""
+
+import os
+import random
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.kafka_mesh import KafkaMesh, metrics, total
+from tests.fakes.processes import until
+
+FULL = "MESHSCOPE_TEST_ALL_FAULTS" in os.environ
+KILLS, GUESTS = (25, 20) if FULL else (2, 1)
+KAFKA_AWAY_S, STORE_AWAY_S = (30, 60) if FULL else (3, 4)
+
+pytestmark = pytest.mark.timeout(1500 if FULL else 300)
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaMesh]:
+    mesh = KafkaMesh(tmp_path_factory.mktemp("faults"))
+    yield mesh
+    mesh.stop()
+
+
+def test_ingests_that_are_killed(mesh: KafkaMesh) -> None:
+    with mesh.load():
+        for number in range(KILLS):
+            until("an ingest storing", lambda: any(ingest.stores() for ingest in mesh.ingests))
+            time.sleep(random.uniform(0.1, 2))  # any moment: before, within and after an insert
+            mesh.ingests[number % 2].kill()
+            mesh.ingests[number % 2] = mesh.ingest()
+    mesh.must_have_stored_once()
+    assert mesh.answered() > KILLS
+
+
+def test_collects_that_are_killed(mesh: KafkaMesh) -> None:
+    with mesh.load():
+        for number in range(KILLS):
+            collect = mesh.collects[number % 2]
+            until("collect being ready", collect.ready)
+            time.sleep(random.uniform(0.1, 1))
+            collect.kill()
+            mesh.collects[number % 2] = mesh.collect(collect.port)
+    assert [answer for sender in mesh.senders for answer in sender.answered.values() if not answer], "no kill met a request"
+    mesh.must_have_stored_once()
+
+
+def test_ingests_that_come_and_go(mesh: KafkaMesh) -> None:
+    with mesh.load():
+        for _ in range(GUESTS):
+            guest = mesh.ingest()
+            until("the guest having partitions", lambda guest=guest: guest.stores())
+            assert guest.stop() == 0, guest.said()
+    mesh.must_have_stored_once()
+
+
+def test_a_store_that_is_away_for_a_while(mesh: KafkaMesh) -> None:
+    with mesh.load():
+        mesh.store.kill()
+        until("the lag growing", lambda: _lag(mesh) > 20)
+        until("the store being missed", lambda: _sum(mesh, "meshscope_store_retries_total") > 0)
+        time.sleep(STORE_AWAY_S)
+        assert _sum(mesh, "meshscope_ingest_store_refuses") > 0
+        assert _sum(mesh, "meshscope_ingest_lag_seconds") > STORE_AWAY_S
+        mesh.store.again()
+    mesh.must_have_stored_once()
+    until("the lag being gone", lambda: _lag(mesh) == 0)
+    assert _sum(mesh, "meshscope_ingest_store_refuses") == 0
+
+
+def test_kafka_away_for_a_while(mesh: KafkaMesh) -> None:
+    before = mesh.answered()
+    with mesh.load():
+        time.sleep(1)
+        mesh.kafka.kill()
+        time.sleep(KAFKA_AWAY_S)
+        mesh.kafka.up()
+        time.sleep(3)
+    mesh.must_have_stored_once()
+    assert mesh.answered() > before
+    for process in (*mesh.collects, *mesh.ingests):
+        process.check()
+
+
+def _lag(mesh: KafkaMesh) -> float:
+    return _sum(mesh, "meshscope_ingest_lag_messages")
+
+
+def _sum(mesh: KafkaMesh, name: str) -> float:
+    return sum(total(metrics(ingest.metrics_port), name) for ingest in mesh.ingests)
