@@ -1,6 +1,7 @@
 """How the CPU of a span grows while a store grows: one long load, and windows of it at its beginning and at its end."""
 
 import asyncio
+import sys
 from pathlib import Path
 
 from benchmarks import ours
@@ -52,4 +53,5 @@ async def _windows(load: Load, rounds: int, process: Process, port: int, samples
             samples.add("growth_stored_spans", (number + 1) * load.spans)
             samples.add("growth_spans_per_cpu_s", sent / (now - used))
             samples.add("growth_yardstick_spans_per_cpu_s", sum(yardsticks) / len(yardsticks))
+            print(f"{(number + 1) * load.spans:,} stored: {sent / (now - used):,.0f} spans/CPU-s", file=sys.stderr, flush=True)
             used, sent, yardsticks = now, 0, []
