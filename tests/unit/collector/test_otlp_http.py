@@ -46,6 +46,17 @@ class Sender:
         return int(self.sent[0]["status"])
 
 
+async def test_a_body_that_does_not_come_is_cut_off() -> None:
+    counts = Counts()
+    app = OtlpHttp(Intake(NullBus(), Limits(), counts), body_s=0.2)
+    slow = Sender(b"x", b"")
+    await app(SCOPE, slow.receive, slow.send)
+    assert slow.status == 408
+    assert (b"connection", b"close") in slow.sent[0]["headers"]
+    assert "not whole after 0.2 s" in Status.FromString(slow.sent[1]["body"]).message
+    assert counts.refused_requests == {"too_slow": 1}
+
+
 async def test_slow_bodies_take_no_more_memory_than_is_set_aside() -> None:
     counts = Counts()
     app = OtlpHttp(Intake(NullBus(), Limits(in_flight_bytes=1000), counts))
