@@ -290,5 +290,5 @@ def _log_to(console: Console) -> None:
     for chatty in ("httpx", "alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # They warn of each error that they also raise, which we tell in our own words.
-    for doubling in ("clickhouse_connect", "urllib3"):
+    for doubling in ("clickhouse_connect", "urllib3.connectionpool"):
         logging.getLogger(doubling).setLevel(logging.ERROR)

@@ -1,14 +1,14 @@
 """Opens the store as the settings want it, for every command that uses one: embedded, on a server, or in a cluster."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from cli.settings import Settings
 from core.faults import Fault
-from storage.telemetry.engine import Engine
+from storage.telemetry.engine import Engine, StoreUnavailable
 from storage.telemetry.engine_clickhouse import open_embedded, open_server, own
 from storage.telemetry.engine_cluster import open_cluster
-from storage.telemetry.migrate import migrate
+from storage.telemetry.migrate import migrate, pending
 from storage.telemetry.retention import TABLES, keep
 from storage.telemetry.server import Server, read_url
 
@@ -17,6 +17,12 @@ class ServerUnknown(Fault):
     """The command needs a ClickHouse server and was not told where it is."""
 
     code = "server_unknown"
+
+
+class NotMigrated(Fault):
+    """A node of the cluster lacks some of the schema."""
+
+    code = "not_migrated"
 
 
 class NotInClusters(Fault):
@@ -32,8 +38,7 @@ async def open_store(stack: AsyncExitStack, settings: Settings) -> Engine:
     """
     engine = await asyncio.to_thread(_open, settings)
     stack.callback(engine.close)
-    if not settings.clickhouse_cluster:
-        await asyncio.to_thread(_prepare, engine, settings)
+    await asyncio.to_thread(_must_be_migrated if settings.clickhouse_cluster else _prepare, engine, settings)
     return engine
 
 
@@ -69,6 +74,16 @@ def _prepare(engine: Engine, settings: Settings) -> list[str]:
     applied = migrate(engine)
     keep(engine, {name: getattr(settings, f"keep_{name}_days") for name in TABLES})
     return applied
+
+
+def _must_be_migrated(engine: Engine, settings: Settings) -> None:
+    for node in engine.nodes:
+        with suppress(StoreUnavailable):
+            if behind := pending(node):
+                raise NotMigrated(
+                    f"{node!r} lacks {', '.join(behind)}; bring every node up to date with: "
+                    f"meshscope migrate --cluster {settings.clickhouse_cluster}"
+                )
 
 
 def server_of(settings: Settings) -> Server:

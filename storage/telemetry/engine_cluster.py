@@ -29,7 +29,7 @@ class Node:
         self._engine: Engine | None = None
 
     def __repr__(self) -> str:
-        return f"<Node {self._where} {'reached' if self._engine else 'not reached'}>"
+        return f"<Node {self._where}>"
 
     @property
     def nodes(self) -> Sequence[Engine]:

@@ -23,9 +23,14 @@ def migrate(engine: Engine) -> list[str]:
     return sorted({file for node in engine.nodes for file in _migrate(node)})
 
 
-def _migrate(node: Engine) -> list[str]:
+def pending(node: Engine) -> list[str]:
+    """Return the names of the files that have not been applied to this node; only reads, so that anybody may look."""
     applied = _applied(node)
-    todo = [file for file in _files() if file not in applied]
+    return [file for file in _files() if file not in applied]
+
+
+def _migrate(node: Engine) -> list[str]:
+    todo = pending(node)
     if todo:
         node.command(_APPLIED)
     for file in todo:
@@ -39,7 +44,6 @@ def _migrate(node: Engine) -> list[str]:
 
 
 def _applied(node: Engine) -> set[str]:
-    """Return what has been applied; only reads, so that a user who may not create tables can look whether there is need."""
     known = "SELECT name FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'"
     if not node.query(known, {}):
         return set()
