@@ -7,11 +7,16 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import grpc
+import httpx
 import pytest
 
-from tests.fakes.kafka_mesh import KafkaMesh, metrics, total
+from tests.fakes.kafka_mesh import Collect, KafkaMesh, metrics, total
 from tests.fakes.processes import until
+from tests.fakes.spans import SERVER, Span, request
 
 FULL = "MESHSCOPE_TEST_ALL_FAULTS" in os.environ
 KILLS, GUESTS = (25, 20) if FULL else (2, 1)
@@ -85,6 +90,35 @@ def test_kafka_away_for_a_while(mesh: KafkaMesh) -> None:
     assert mesh.answered() > before
     for process in (*mesh.collects, *mesh.ingests):
         process.check()
+
+
+def test_a_buffer_that_is_full_is_said_so(mesh: KafkaMesh, tmp_path: Path) -> None:
+    body = request(Span("load", SERVER) for _ in range(20))
+    collect = Collect(tmp_path / "collect.log", mesh.kafka.servers, settings=(f"MESHSCOPE_MAX_IN_FLIGHT_BYTES={4 * len(body)}",))
+    export = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+    headers = {"content-type": "application/x-protobuf"}
+    try:
+        until("collect being ready", collect.ready)
+        mesh.kafka.kill()
+        with ThreadPoolExecutor(8) as pool, grpc.insecure_channel(f"127.0.0.1:{collect.grpc_port}") as channel:
+            waiting = [pool.submit(httpx.post, collect.traces_url, content=body, headers=headers, timeout=60) for _ in range(4)]
+            full = until("a full buffer", lambda: _in_flight(collect) >= 4 * len(body))
+            assert full
+            refused = httpx.post(collect.traces_url, content=body, headers=headers)
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
+            with pytest.raises(grpc.RpcError) as raised:
+                channel.unary_unary(export)(body, timeout=20)
+            assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            mesh.kafka.up()
+            assert {answer.result().status_code for answer in waiting} <= {200, 429}
+        until("room again", lambda: httpx.post(collect.traces_url, content=body, headers=headers, timeout=30).is_success)
+        assert total(metrics(collect.metrics_port), "meshscope_refused_requests_total") >= 2
+    finally:
+        collect.kill()
+
+
+def _in_flight(collect: Collect) -> float:
+    return metrics(collect.metrics_port)["meshscope_collect_in_flight_bytes"]
 
 
 def _lag(mesh: KafkaMesh) -> float:

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -19,7 +21,7 @@ from collector.ingest_kafka import KafkaIngest
 from collector.kafka import DEAD_LETTERS, TOPICS, KafkaSettings
 from core.clock import SystemClock
 from core.wire import delimited
-from storage.telemetry.engine import Engine
+from storage.telemetry.engine import Engine, Signal
 from tests.fakes.kafka import kafka
 from tests.fakes.spans import SERVER, Span, request
 
@@ -43,6 +45,22 @@ async def settings(servers: str) -> KafkaSettings:
     await admin.close()
     await _until(lambda: _made(fresh))
     return fresh
+
+
+class HeldEngine:
+    """The engine, with inserts that wait until they are released."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.inserting, self.released = threading.Event(), threading.Event()
+
+    def insert(self, signal: Signal, block: bytes, token: str) -> None:
+        self.inserting.set()
+        assert self.released.wait(60)
+        self._engine.insert(signal, block, token)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
 
 
 @contextlib.asynccontextmanager
@@ -97,13 +115,7 @@ async def test_a_plan_that_a_crash_left_is_finished_as_it_was(engine: Engine, se
     async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
         for body in requests:
             await producer.send_and_wait(partition.topic, body, partition=0)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id, enable_auto_commit=False
-    )
-    await consumer.start()
-    consumer.assign([partition])
-    await consumer.commit({partition: OffsetAndMetadata(2, "until=7")})  # what stands there after a crash within the insert
-    await consumer.stop()
+    await _plan(settings, partition, 2, 7)  # what stands there after a crash within the insert
     engine.insert("traces", delimited(requests[:2]), f"{partition.topic}:0:0-2")
     if arrived:
         engine.insert("traces", delimited(requests[2:7]), f"{partition.topic}:0:2-7")
@@ -118,14 +130,48 @@ async def test_members_that_come_and_go_store_everything_once(engine: Engine, se
     await bus.start()
     sent = 0
     async with ingesting(engine, settings):
-        for _ in range(4):
+        for _ in range(20):
             async with ingesting(engine, settings):
-                for _ in range(30):
+                for _ in range(10):
                     await bus.publish("traces", request([Span("shop", SERVER)]))
                     sent += 1
         await _until(lambda: _stored(engine, sent))
     await bus.close()
     assert (_spans(engine), _calls(engine)) == (sent, sent)
+
+
+async def test_a_rebalance_in_the_middle_of_a_block_waits_for_it(engine: Engine, settings: KafkaSettings) -> None:
+    bus = KafkaBus(settings, Limits())
+    await bus.start()
+    await asyncio.gather(*(bus.publish("traces", request([Span("shop", SERVER)])) for _ in range(10)))
+    held = HeldEngine(engine)
+    async with ingesting(held, settings):
+        await _until(lambda: _true(held.inserting.is_set()))
+        async with ingesting(engine, settings) as second:
+            await _until(lambda: _group_is(settings, "PreparingRebalance"))
+            assert (_spans(engine), second.lag.messages()) == (0, {})
+            held.released.set()
+            await asyncio.gather(*(bus.publish("traces", request([Span("shop", SERVER)])) for _ in range(10)))
+            await _until(lambda: _stored(engine, 20))
+    await bus.close()
+    assert (_spans(engine), _calls(engine)) == (20, 20)
+
+
+async def test_a_rebalance_while_a_plan_is_read_again_locks_nobody_up(engine: Engine, settings: KafkaSettings) -> None:
+    partition = TopicPartition(TOPICS["traces"], 0)
+    await _plan(settings, partition, 0, 5)
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
+        for _ in range(3):
+            await producer.send_and_wait(partition.topic, request([Span("shop", SERVER)]), partition=0)
+        async with ingesting(engine, settings):
+            await _until(lambda: _group_is(settings, "Stable", members=1))
+            # Whoever has the partition waits for two messages of the plan that are still missing.
+            async with ingesting(engine, settings):
+                await _until(lambda: _group_is(settings, "Stable", members=2))
+                for _ in range(2):
+                    await producer.send_and_wait(partition.topic, request([Span("shop", SERVER)]), partition=0)
+                await _until(lambda: _stored(engine, 5))
+    assert (_spans(engine), _calls(engine)) == (5, 5)
 
 
 async def test_a_bad_message_is_put_aside_and_the_good_ones_are_stored(engine: Engine, settings: KafkaSettings) -> None:
@@ -168,6 +214,27 @@ async def test_what_memory_has_no_room_for_is_refused(settings: KafkaSettings) -
     with pytest.raises(Busy, match="wait for Kafka"):
         await bus.publish("traces", bytes(101))
     await bus.close()
+
+
+async def _plan(settings: KafkaSettings, partition: TopicPartition, start: int, end: int) -> None:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id, enable_auto_commit=False
+    )
+    await consumer.start()
+    consumer.assign([partition])
+    await consumer.commit({partition: OffsetAndMetadata(start, f"until={end}")})
+    await consumer.stop()
+
+
+async def _group_is(settings: KafkaSettings, state: str, members: int | None = None) -> bool:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
+    await admin.start()
+    try:
+        (answer,) = await admin.describe_consumer_groups([settings.group_id])
+        _, _, now, _, _, present, *_ = answer.groups[0]
+        return now == state and members in (None, len(present))
+    finally:
+        await admin.close()
 
 
 async def _made(settings: KafkaSettings) -> bool:
