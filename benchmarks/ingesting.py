@@ -123,7 +123,7 @@ async def _rounds(load: Load, process: Process, port: int, name: str, samples: S
 
 
 async def _drain(process: Process, servers: str, group: str, messages: int, samples: Samples) -> None:
-    """Wait until all is stored; the first part warms up, and each part after it is as large as a round or a little more."""
+    """Wait until all is stored; the first part warms up, and each after it is as large as half a round or a little more."""
     left, used, warm = messages, 0.0, False
     while left:
         await CLOCK.sleep(0.2)
@@ -131,7 +131,7 @@ async def _drain(process: Process, servers: str, group: str, messages: int, samp
             now_left, now_used = await lag(servers, group), process.cpu_s()
         except GroupCoordinatorNotAvailableError:
             continue  # the first member of the first group is on its way
-        if now_left and left - now_left < messages / (ROUNDS + 1):
+        if now_left and left - now_left < messages / (2 * (ROUNDS + 1)):
             continue
         if warm:
             samples.add("kafka_to_rows_spans_per_cpu_s", (left - now_left) * SPANS_PER_REQUEST / (now_used - used))
