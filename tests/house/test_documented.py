@@ -41,7 +41,7 @@ def test_each_package_is_in_the_map_of_the_house() -> None:
 
 def test_each_decision_is_numbered_once() -> None:
     numbers = [file.name[:4] for file in sorted((ROOT / "docs/adr").glob("*.md"))]
-    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+    assert len(set(numbers)) == len(numbers)
 
 
 def test_every_table_is_bounded_in_time(engine: Engine) -> None:
