@@ -12,8 +12,8 @@ from storage.telemetry.thinning import Policy, Slice
 log = logging.getLogger(__name__)
 
 EVERY_S = 60.0
-STEP_S = 0.1
-"""How often the store is asked whether a removal is done."""
+FIRST_STEP_S, LONGEST_STEP_S = 0.1, 2.0
+"""How long to wait before asking the store again whether a removal is done."""
 
 
 class TraceThinner:
@@ -62,7 +62,7 @@ class TraceThinner:
 
     async def _removed(self) -> None:
         """Wait until nothing is being removed."""
-        told = ""
+        told, step_s = "", FIRST_STEP_S
         while True:
             unfinished, trouble = await asyncio.to_thread(thinning.unfinished, self._engine)
             if not unfinished:
@@ -70,4 +70,5 @@ class TraceThinner:
             if trouble and trouble != told:
                 log.warning("the store has trouble removing thinned spans: %s", trouble[:300])
                 told = trouble
-            await self._clock.sleep(STEP_S)
+            await self._clock.sleep(step_s)
+            step_s = min(step_s * 2, LONGEST_STEP_S)

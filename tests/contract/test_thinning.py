@@ -71,6 +71,14 @@ async def test_a_route_whose_requests_all_take_the_same_time_has_no_slow_ones(en
     assert stored(engine) == set()
 
 
+async def test_where_rollups_are_gone_nothing_is_slow(engine: Engine) -> None:
+    rng = random.Random(9)
+    fill(engine, [trace(rng, FIRST + n, ms=n + 1) for n in range(20)])
+    engine.command("TRUNCATE TABLE golden_signals_10s")
+    await thinner(engine, Policy(0, share=0)).look()
+    assert stored(engine) == set()
+
+
 async def test_young_slices_stay_whole(engine: Engine) -> None:
     given = traces(FIRST, hours=HOURS, each_hour=20)
     fill(engine, given)
