@@ -7,7 +7,7 @@ way of the very Distributed tables that a larger one has.
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -24,11 +24,10 @@ from storage.telemetry.questions import question
 from storage.telemetry.retention import keep
 from storage.telemetry.server import Server
 from storage.telemetry.space import make_room
-from tests.fakes.clickhouse import ClickHouse
+from tests.fakes.clickhouse import ClickHouse, cluster
 from tests.fakes.processes import Process
 from tests.fakes.spans import CLIENT, SERVER, Span, request
 
-HOSTS = ("127.0.0.1", "127.0.0.2")
 COUNTS = """
 SELECT
     (SELECT count() FROM spans) AS spans,
@@ -37,39 +36,20 @@ SELECT
 """
 
 
-def _shard(*hosts: str) -> str:
-    replicas = "".join(f"<replica><host>{host}</host><port>9000</port></replica>" for host in hosts)
-    return f"<shard><internal_replication>true</internal_replication>{replicas}</shard>"
-
-
-CONFIG = f"""<clickhouse><tcp_port>9000</tcp_port><remote_servers>
-<one>{_shard(HOSTS[0])}</one>
-<two>{_shard(HOSTS[0])}{_shard(HOSTS[1])}</two>
-<replicas>{_shard(*HOSTS)}</replicas>
-</remote_servers></clickhouse>"""
-
-
 @pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ClickHouse]]:
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[ClickHouse]]:
     """Return two servers on one port of two addresses."""
-    home = tmp_path_factory.mktemp("cluster")
-    (home / "config.xml").write_text(CONFIG)
-    running: list[ClickHouse] = []
-    for host in HOSTS:
-        port = running[0].server.port if running else None
-        running.append(ClickHouse(home / host, "--config", str(home / "config.xml"), host=host, port=port).until_ready())
-    yield running
-    for each in running:
-        each.kill()
+    with cluster(tmp_path_factory.mktemp("cluster")) as two_shards:
+        yield two_shards.shards
 
 
 @pytest.fixture
-def two(shards: list[ClickHouse]) -> Server:
+def two(shards: Sequence[ClickHouse]) -> Server:
     """Return the way into two shards, with a database of its own."""
     return replace(shards[0].server, cluster="two", database=f"two_{uuid4().hex[:8]}")
 
 
-def test_each_range_goes_to_its_shard_and_a_replay_is_dropped_there(shards: list[ClickHouse], two: Server) -> None:
+def test_each_range_goes_to_its_shard_and_a_replay_is_dropped_there(shards: Sequence[ClickHouse], two: Server) -> None:
     engine = open_cluster(two)
     migrate(engine)
     ranges = [f"otlp_spans:{partition}:{start}-{start + 5}" for partition in range(4) for start in (0, 5)]
@@ -107,7 +87,9 @@ def _on_each(engine: Engine) -> list[int]:
     return [each["spans"] for each in counts]
 
 
-def test_a_node_that_is_down_is_named_and_migrated_when_it_is_back(shards: list[ClickHouse], two: Server, tmp_path: Path) -> None:
+def test_a_node_that_is_down_is_named_and_migrated_when_it_is_back(
+    shards: Sequence[ClickHouse], two: Server, tmp_path: Path
+) -> None:
     shards[1].kill()
     migrating = (sys.executable, "-m", "cli", "migrate", "--clickhouse-url", two.where, "--cluster", "two")
     told = (*migrating, "--clickhouse-database", two.database)
@@ -128,7 +110,7 @@ def test_a_node_that_is_down_is_named_and_migrated_when_it_is_back(shards: list[
 
 
 @pytest.fixture(scope="module")
-def one(shards: list[ClickHouse]) -> Iterator[Engine]:
+def one(shards: Sequence[ClickHouse]) -> Iterator[Engine]:
     """Return a migrated cluster of one shard, through its Distributed tables."""
     engine = open_cluster(replace(shards[0].server, cluster="one", database="one"))
     migrate(engine)
@@ -177,8 +159,8 @@ def test_what_concerns_tables_and_disks_is_said_to_each_node(one: Engine) -> Non
 
 
 @pytest.mark.parametrize(
-    ("cluster", "why"), [("three", "knows no cluster 'three'"), ("replicas", "have replicas, but .* has no Keeper")]
+    ("name", "why"), [("three", "knows no cluster 'three'"), ("replicas", "have replicas, but .* has no Keeper")]
 )
-def test_a_cluster_that_cannot_be_used_is_refused(shards: list[ClickHouse], cluster: str, why: str) -> None:
+def test_a_cluster_that_cannot_be_used_is_refused(shards: Sequence[ClickHouse], name: str, why: str) -> None:
     with pytest.raises(StoreRefusesUs, match=why):
-        open_cluster(replace(shards[0].server, cluster=cluster))
+        open_cluster(replace(shards[0].server, cluster=name))

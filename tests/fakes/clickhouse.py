@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -43,6 +43,45 @@ class ClickHouse(Process):
 
         until("a server that answers", ready)
         return self
+
+
+HOSTS = ("127.0.0.1", "127.0.0.2")
+
+
+def _shard(*hosts: str) -> str:
+    replicas = "".join(f"<replica><host>{host}</host><port>9000</port></replica>" for host in hosts)
+    return f"<shard><internal_replication>true</internal_replication>{replicas}</shard>"
+
+
+# A node is its own shard of the cluster `one`; chDB has no port 9000, so that nobody can be asked over it.
+_CLUSTERS = f"""<clickhouse><tcp_port>9000</tcp_port><remote_servers>
+<one>{_shard(HOSTS[0])}</one>
+<two>{_shard(HOSTS[0])}{_shard(HOSTS[1])}</two>
+<replicas>{_shard(*HOSTS)}</replicas>
+</remote_servers></clickhouse>"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Two shards, each a fake server, on one port of two addresses; ``server`` is the way in."""
+
+    server: Server
+    shards: tuple[ClickHouse, ClickHouse]
+
+
+@contextmanager
+def cluster(directory: Path) -> Iterator[Cluster]:
+    """Yield a cluster named `two`; its servers also know `one` (only the first shard) and `replicas` (both as one shard)."""
+    directory.mkdir(parents=True, exist_ok=True)
+    config = directory / "config.xml"
+    config.write_text(_CLUSTERS)
+    first = ClickHouse(directory / "first", "--config", str(config), host=HOSTS[0])
+    second = ClickHouse(directory / "second", "--config", str(config), host=HOSTS[1], port=first.server.port)
+    try:
+        yield Cluster(replace(first.server, cluster="two"), (first.until_ready(), second.until_ready()))
+    finally:
+        first.kill()
+        second.kill()
 
 
 @contextmanager
