@@ -6,17 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
-from fastapi import FastAPI
-from fastapi.middleware.gzip import GZipMiddleware
 
-import dashboard.app
-import query_api.app
 from alerting.rules import RuleBook, load_rules
 from alerting.service import Alerting
 from cli.kafka import ingest_from_kafka, kafka_bus
 from cli.lifecycle import cancel, on_signal
-from cli.receivers import limits_of, open_doors, start
-from cli.servers import HttpServer, address
+from cli.receivers import limits_of, open_doors
 from cli.settings import Settings
 from cli.store import open_store, own_data_dir
 from cli.thinning import thin_traces
@@ -53,7 +48,10 @@ async def running(settings: Settings) -> AsyncIterator[None]:
         own_data_dir(stack, settings)
         engine = await open_store(stack, settings)
         alerts = await _alert_store(stack, settings)
-        await _serve_pages(stack, settings, engine, alerts, clock)
+        if settings.http_port:
+            from cli.pages import serve_pages  # noqa: PLC0415 - who has no pages starts in half the time
+
+            await serve_pages(stack, settings, engine, alerts, clock)
         await _raise_alerts(stack, settings, engine, alerts, rules, clock)
         await _collect(stack, settings, engine, clock, counts)
         yield
@@ -66,25 +64,6 @@ async def _alert_store(stack: AsyncExitStack, settings: Settings) -> AlertStore:
     database = open_database(url)
     stack.push_async_callback(database.dispose)
     return AlertStore(database)
-
-
-async def _serve_pages(stack: AsyncExitStack, settings: Settings, engine: Engine, alerts: AlertStore, clock: Clock) -> None:
-    if not settings.http_port:
-        return
-    app = FastAPI(title="Meshscope", openapi_url=None, docs_url=None, redoc_url=None)
-    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=4)
-    query_api.app.install(app, engine, alerts, clock)
-    # The dashboard asks the API by HTTP, but needs no socket for it in the same process.
-    asking = httpx.AsyncClient(
-        transport=httpx.ASGITransport(app),
-        base_url="http://query-api/api/v1",
-        headers={"accept-encoding": "identity"},
-        timeout=30,
-    )
-    await stack.enter_async_context(asking)
-    dashboard.app.mount(app, asking)
-    await start(stack, HttpServer(app, settings.host, settings.http_port, name="http", lifespan=True))
-    log.info("dashboard and API on http://%s", address(settings.host, settings.http_port))
 
 
 async def _raise_alerts(

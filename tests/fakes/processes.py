@@ -56,21 +56,27 @@ class Process:
 
 
 class Meshscope(Process):
-    """`meshscope up`."""
+    """`meshscope up`; ``prefix`` is a command that starts it, somewhere else for instance."""
 
-    def __init__(self, data_dir: Path, log: Path, **options: str) -> None:
+    def __init__(self, data_dir: Path, log: Path, *, prefix: tuple[str, ...] = (), **options: str) -> None:
         self.http, self.otlp_http, self.otlp_grpc = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http}"
-        self.traces_url = f"http://127.0.0.1:{self.otlp_http}/v1/traces"
-        ports = ("--http-port", self.http, "--otlp-http-port", self.otlp_http, "--otlp-grpc-port", self.otlp_grpc)
-        told = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
-        super().__init__(log, sys.executable, "-m", "cli", "up", "--data-dir", str(data_dir), *map(str, ports), *told)
+        self.traces_url = self.url_of("traces")
+        ports = {"http_port": str(self.http), "otlp_http_port": str(self.otlp_http), "otlp_grpc_port": str(self.otlp_grpc)}
+        told = [part for name, value in (ports | options).items() for part in (f"--{name.replace('_', '-')}", value)]
+        self._pages = options.get("http_port") != "0"
+        super().__init__(log, *prefix, sys.executable, "-m", "cli", "up", "--data-dir", str(data_dir), *told)
+
+    def url_of(self, signal: str) -> str:
+        """Return where OTLP is sent."""
+        return f"http://127.0.0.1:{self.otlp_http}/v1/{signal}"
 
     def until_ready(self) -> Self:
         def ready() -> bool:
             self.check()
             # The doors open last.
-            return httpx.get(f"{self.url}/readyz").is_success and httpx.get(self.traces_url).status_code == 405
+            pages = not self._pages or httpx.get(f"{self.url}/readyz").is_success
+            return pages and httpx.get(self.traces_url).status_code == 405
 
         until("being ready", ready)
         return self
