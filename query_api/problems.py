@@ -15,7 +15,7 @@ from core.faults import Fault
 
 _LOG = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
-_STATUS = {"invalid_time": 400, "invalid_parameter": 400, "too_much_asked": 400, "not_found": 404}
+_STATUS = {"invalid_time": 400, "invalid_parameter": 400, "too_much_asked": 400, "not_found": 404, "store_refuses_us": 503}
 _TITLES = {
     "invalid_time": "The time cannot be used",
     "invalid_parameter": "A parameter cannot be used",
@@ -24,12 +24,14 @@ _TITLES = {
     "not_found": "Not found",
     "method_not_allowed": "This method is not offered here",
     "store_unavailable": "The telemetry store is not available",
+    "store_refuses_us": "The telemetry store does not let Meshscope in",
     "state_unavailable": "The state database is not available",
     "internal": "Something went wrong in Meshscope",
 }
 # The faults of stores quote their database; that is for the log.
 _TOLD = {
     "store_unavailable": "The telemetry store did not answer; it may be starting or overloaded. Try again in a moment.",
+    "store_refuses_us": "The telemetry store and Meshscope do not know each other as they should; Meshscope's log says more.",
     "state_unavailable": "The state database did not answer; it may be starting or overloaded. Try again in a moment.",
 }
 
