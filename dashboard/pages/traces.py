@@ -141,8 +141,8 @@ def thinning(thinned: Thinned | None) -> Any:
         return None
     return parts.remark(
         f"Older traces are thinned: {units.whole(thinned.traces_kept)} of {units.count(thinned.traces_seen, 'trace')} "
-        f"before {thinned.until:%Y-%m-%d %H:%M} UTC are listed.",
-        "Kept are those that failed, were slow for their route, match a rule or were drawn at random. "
+        f"before {thinned.until:%Y-%m-%d %H:%M} UTC are kept.",
+        "They failed, were slow for their route, match a rule or were drawn at random. "
         "Rates, latencies and the topology count every request.",
     )
 
