@@ -46,7 +46,7 @@ class KafkaBus:
         await make_topics(self._settings)
         await self._producer.start()
 
-    async def publish(self, signal: Signal, request: bytes) -> None:
+    async def publish(self, signal: Signal, request: bytes, copied: int = 0) -> None:
         """Take one request; on return it is on Kafka (see Bus.publish)."""
         if self._bytes + len(request) > self._limits.in_flight_bytes:
             raise Busy(f"{self._bytes} bytes wait for Kafka; send the same again in a few seconds")

@@ -19,7 +19,7 @@ class Intake:
         try:
             admitted = admit(signal, body, self.limits)
             if admitted.items:
-                await self._bus.publish(signal, admitted.body)
+                await self._bus.publish(signal, admitted.body, admitted.copied)
         except Fault as fault:
             self.refused(fault)
             raise

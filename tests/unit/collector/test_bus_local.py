@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from collector.admission import Busy, Limits, Malformed
-from collector.bus_local import LocalBus
+from collector.bus_local import BLOCK_COPIES, LocalBus
 from collector.counts import Counts
 from collector.journal import Block, Journal
 from core.clock import SystemClock
@@ -26,6 +26,30 @@ async def test_requests_that_come_together_are_one_block(tmp_path: Path) -> None
     await asyncio.gather(*(bus.publish(b"request %d" % n) for n in range(20)))
     assert list(engine.blocks.values()) == [delimited([b"request %d" % n for n in range(20)])]
     await bus.close()
+
+
+async def test_a_group_makes_no_more_copies_than_memory_allows(tmp_path: Path) -> None:
+    engine = RememberingEngine()
+    bus = await _bus(engine, tmp_path)
+    await asyncio.gather(
+        *(bus.publish(b"request %d" % n, BLOCK_COPIES // 2) for n in range(5)), bus.publish(b"more", BLOCK_COPIES * 2)
+    )
+    assert [block.count(b"request") + block.count(b"more") for block in engine.blocks.values()] == [2, 2, 1, 1]
+    await bus.close()
+
+
+async def test_who_waits_too_long_is_told_to_come_again_and_is_stored_once(tmp_path: Path) -> None:
+    engine = RememberingEngine()
+    engine.open.clear()
+    bus = LocalBus("traces", engine, tmp_path, SystemClock(), Limits(), Counts(), answer_s=0.2)
+    await bus.start()
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="send the very same again"):
+            await bus.publish(b"request")
+    engine.open.set()
+    await bus.close()
+    await bus.publish(b"request")
+    assert list(engine.blocks.values()) == [delimited([b"request"])]
 
 
 async def test_nobody_is_answered_before_the_block_is_stored(tmp_path: Path) -> None:
