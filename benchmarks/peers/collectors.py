@@ -18,7 +18,8 @@ OTELCOL = "0.161.0"
 _OTELCOL_CONFIG = """\
 receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{port}"}}}}}}}}
 processors: {{batch: }}
-exporters: {{clickhouse: {{endpoint: "http://127.0.0.1:{sink}", database: otel, create_schema: false, compress: none}}}}
+exporters:
+  clickhouse: {{endpoint: "http://127.0.0.1:{sink}", database: otel, create_schema: false, compress: none, timeout: 60s}}
 service:
   telemetry: {{metrics: {{level: none}}}}
   pipelines: {{traces: {{receivers: [otlp], processors: [batch], exporters: [clickhouse]}}}}
