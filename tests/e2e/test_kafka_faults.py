@@ -22,7 +22,7 @@ FULL = "MESHSCOPE_TEST_ALL_FAULTS" in os.environ
 KILLS, GUESTS = (25, 20) if FULL else (2, 1)
 KAFKA_AWAY_S, STORE_AWAY_S = (30, 60) if FULL else (3, 4)
 
-pytestmark = pytest.mark.timeout(1500 if FULL else 300)
+pytestmark = pytest.mark.timeout(3600 if FULL else 600)
 
 
 @pytest.fixture(scope="module")
