@@ -15,15 +15,15 @@ from tests.fakes.thinned import trace
 TRACES = 40
 
 
+@pytest.mark.timeout(400)
 def test_old_traces_go_and_counts_stay(start_meshscope: Callable[..., Meshscope], monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(8)
     at = time.time() - 100 * 60  # its hour ended long ago, and edges of that minute are still found
     plain = [trace(rng, at + n) for n in range(TRACES)]
     kept = {"erred": trace(rng, at, error=True), "slow": trace(rng, at, ms=900), "rule": trace(rng, at, tier="gold")}
     first = start_meshscope().until_ready()
-    for spans in (*plain, *kept.values()):
-        body = request(spans)
-        assert httpx.post(first.traces_url, content=body, headers={"content-type": "application/x-protobuf"}).is_success
+    body = request(span for spans in (*plain, *kept.values()) for span in spans)
+    assert httpx.post(first.traces_url, content=body, headers={"content-type": "application/x-protobuf"}, timeout=60).is_success
     until("the edge", lambda: _edges(first).get(("shop", "bank")) == TRACES + 3)
     signals, everything = _signals(first), first.get("traces", start="now-3h", limit=100)
     assert (len(everything["traces"]), everything["thinned"]) == (TRACES + 3, None)
