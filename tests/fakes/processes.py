@@ -36,6 +36,10 @@ class Process:
 
     def __init__(self, log: Path, *command: str) -> None:
         self.log = log
+        self.begin(log, *command)
+
+    def begin(self, log: Path, *command: str) -> None:
+        """Start the command."""
         with log.open("wb") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
 
@@ -78,7 +82,11 @@ class Meshscope(Process):
             pages = not self._pages or httpx.get(f"{self.url}/readyz").is_success
             return pages and httpx.get(self.traces_url).status_code == 405
 
-        until("being ready", ready)
+        try:
+            until("being ready", ready)
+        except AssertionError:
+            self.kill()
+            raise
         return self
 
     def get(self, path: str, **parameters: Any) -> Any:
