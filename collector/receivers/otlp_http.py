@@ -111,26 +111,27 @@ class OtlpHttp:
 
     async def _whole(self, receive: Receive, limit: int) -> bytes:
         """Read the body; what all senders have sent of theirs so far is bounded too, however slowly they send."""
-        body = bytearray()
-        more = True
+        chunks: list[bytes] = []
+        size, more = 0, True
         try:
             while more:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise Malformed("the connection closed before the body was whole")
                 chunk = message.get("body", b"")
-                body += chunk
+                chunks.append(chunk)
+                size += len(chunk)
                 self._reading += len(chunk)
-                if len(body) > limit:
+                if size > limit:
                     raise _too_long(limit)
                 if self._reading > self._intake.limits.in_flight_bytes:
                     raise Busy(
                         "bodies that are being read take all memory set aside for them; send the same again in a few seconds"
                     )
                 more = message.get("more_body", False)
-            return bytes(body)
+            return b"".join(chunks)  # the very chunk if there is but one
         finally:
-            self._reading -= len(body)
+            self._reading -= size
 
 
 def _too_long(limit: int) -> TooLarge:
