@@ -40,7 +40,9 @@ class Settings(BaseSettings):
         "p99", description="Traces slower than this quantile of their route outlive thinning."
     )
     thin_traces_except: tuple[ThinningRule, ...] = Field((), description="Rules; traces that fit one outlive thinning.")
-    keep_rollups_days: int = Field(7, gt=0, le=3650, description="How long golden signals and edges are kept.")
+    keep_rollups_days: int = Field(7, gt=0, le=3650, description="How long golden signals by 10 s and edges are kept.")
+    keep_rollups_1m_days: int = Field(30, gt=0, le=3650, description="How long golden signals by the minute are kept.")
+    keep_rollups_1h_days: int = Field(400, gt=0, le=3650, description="How long golden signals by the hour are kept.")
     keep_logs_days: int = Field(7, gt=0, le=3650, description="How long logs are kept.")
     keep_metrics_days: int = Field(7, gt=0, le=3650, description="How long metrics are kept.")
     keep_events_days: int = Field(30, gt=0, le=3650, description="How long mesh events are kept.")

@@ -16,7 +16,6 @@ from collector.insist import insist
 from collector.journal import Block, Journal
 from core.clock import Clock
 from core.faults import Fault
-from core.wire import delimited
 from storage.telemetry.engine import BadBlock, Engine, Signal, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -167,7 +166,7 @@ class LocalBus:
     async def _commit(self, block: Block) -> dict[bytes, str]:
         """Commit the block and return what was refused of it, by digest; gives up on a store that is away only when closing."""
         try:
-            await self._insist(partial(self._engine.insert, self._signal, delimited(block.requests), block.token))
+            await self._insist(partial(self._engine.insert, self._signal, block.requests, block.token))
         except BadBlock as bad:
             if len(block.requests) == 1:
                 return {block.digests[0]: str(bad)}

@@ -26,7 +26,6 @@ from collector.lag import Lag
 from collector.readings import Reading
 from core.clock import Clock
 from core.faults import Fault
-from core.wire import delimited
 from storage.telemetry.engine import BadBlock, Engine, Signal
 
 log = logging.getLogger(__name__)
@@ -211,7 +210,7 @@ class KafkaIngest(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka s
         What is unreadable is so each time: a replay finds the halves' tokens again.
         """
         try:
-            await self._insist(signal, delimited([record.value for record in records]), token)
+            await self._insist(signal, [record.value for record in records], token)
         except BadBlock as bad:
             if len(records) == 1:
                 await self._put_aside(records[0], bad)
@@ -223,10 +222,10 @@ class KafkaIngest(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka s
             self._counts.stored_requests[signal] += len(records)
             self._counts.stored_bytes[signal] += _bytes_of(records)
 
-    async def _insist(self, signal: Signal, block: bytes, token: str) -> None:
+    async def _insist(self, signal: Signal, requests: Sequence[bytes], token: str) -> None:
         def step() -> None:
             try:
-                self._engine.insert(signal, block, token)
+                self._engine.insert(signal, requests, token)
             except Fault as fault:
                 if fault.retryable:
                     self._refused = True

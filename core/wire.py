@@ -16,15 +16,15 @@ def varint(number: int) -> bytes:
     return bytes(encoded)
 
 
-def delimited(messages: list[bytes]) -> bytes:
-    """Return the messages one after the other, each after its length: a stream that ClickHouse reads as rows."""
-    return b"".join(part for message in messages for part in (varint(len(message)), message))
+def delimited(message: bytes) -> bytes:
+    """Return the message after its length."""
+    return varint(len(message)) + message
 
 
 def inside(numbers: tuple[int, ...], content: bytes) -> bytes:
     """Return ``content`` as the field of the last number, in a message that is the field of the number before, and so on."""
     for number in reversed(numbers):
-        content = varint(number << 3 | _LENGTH) + varint(len(content)) + content
+        content = varint(number << 3 | _LENGTH) + delimited(content)
     return content
 
 
@@ -42,6 +42,8 @@ def fields(message: bytes, begin: int, end: int) -> Iterator[Field]:
         while at < end:
             tag, content = _read_varint(message, at)
             kind = tag & 7
+            if tag < 8:
+                raise ValueError(f"the field at byte {at} has no number")
             if kind == _LENGTH:
                 length, content = _read_varint(message, content)
                 number = tag >> 3

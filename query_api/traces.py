@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import JsonValue
 
+from query_api.attribute_values import shown, shown_encoded
 from query_api.faults import InvalidParameter, NotFound
 from query_api.parameters import PLAIN, Answer, Asked, Instant, Text, Windowed
 from query_api.questions import Questions, Row
@@ -60,11 +62,23 @@ class SpanEvent(Answer):
 
     offset_ms: float
     name: str
-    attributes: dict[str, str]
+    attributes: dict[str, JsonValue]
+
+
+class SpanLink(Answer):
+    """Another span that this one has to do with, as its sender says."""
+
+    trace_id: str
+    span_id: str
+    trace_state: str
+    attributes: dict[str, JsonValue]
 
 
 class Span(Answer):
-    """One span; ``offset_ms`` counts from the start of the trace, ``depth`` from its root."""
+    """One span; ``offset_ms`` counts from the start of the trace, ``depth`` from its root.
+
+    The values of attributes are text; arrays and key-value lists are JSON, bytes are base64.
+    """
 
     span_id: str
     parent_id: str | None
@@ -79,9 +93,11 @@ class Span(Answer):
     duration_ms: float
     error: bool
     status_message: str
-    attributes: dict[str, str]
-    resource: dict[str, str]
+    trace_state: str
+    attributes: dict[str, JsonValue]
+    resource: dict[str, JsonValue]
     events: list[SpanEvent]
+    links: list[SpanLink]
     depth: int
 
 
@@ -155,9 +171,12 @@ def router(ask: Questions, asked: Asked) -> APIRouter:
         (where,) = bounds
         lies = {"start_ns": where["start_ns"], "end_ns": where["end_ns"], "services": where["services"]}
         rows = await ask.ask("trace_spans", trace_id=trace_id, **lies, limit=MAX_SPANS + 1)
+        resources = await ask.ask("trace_resources", ids=sorted({row["resource_id"] for row in rows}))
         kept = await ask.one("trace_kept_because", trace_id=trace_id, start_ns=where["start_ns"], end_ns=where["end_ns"])
         # Thousands of spans take a while to write down: not on the event loop.
-        return Response(await asyncio.to_thread(_written, trace_id, where, rows, kept["reasons"]), media_type="application/json")
+        return Response(
+            await asyncio.to_thread(_written, trace_id, where, rows, resources, kept["reasons"]), media_type="application/json"
+        )
 
     return routes
 
@@ -181,7 +200,8 @@ def _thinned(rows: list[Row]) -> Thinned | None:
     return Thinned.model_validate({**rows[0], "until": rows[0]["until_s"]}) if rows else None
 
 
-def _written(trace_id: str, where: Row, rows: list[Row], kept_because: list[Any]) -> str:
+def _written(trace_id: str, where: Row, rows: list[Row], resources: list[Row], kept_because: list[Any]) -> str:
+    senders = {each["id"]: shown(each["attributes"]) for each in resources}
     told = Trace(
         trace_id=trace_id,
         start=where["started"],
@@ -191,7 +211,7 @@ def _written(trace_id: str, where: Row, rows: list[Row], kept_because: list[Any]
         services=where["services"],
         spans_seen=where["spans"],
         errors=where["errors"],
-        spans=[_span(row, depth) for row, depth in tree_order(rows[:MAX_SPANS])],
+        spans=[_span(row, depth, senders) for row, depth in tree_order(rows[:MAX_SPANS])],
         truncated=len(rows) > MAX_SPANS,
         thinned=len(rows) < min(where["spans"], MAX_SPANS + 1),
         kept_because=kept_because,
@@ -199,6 +219,17 @@ def _written(trace_id: str, where: Row, rows: list[Row], kept_because: list[Any]
     return told.model_dump_json()
 
 
-def _span(row: Row, depth: int) -> Span:
-    events = [{"offset_ms": offset, "name": name, "attributes": attributes} for offset, name, attributes in row["events"]]
-    return Span.model_validate({**row, "events": events, "depth": depth})
+def _span(row: Row, depth: int, senders: dict[int, dict[str, JsonValue]]) -> Span:
+    told = {
+        "depth": depth,
+        "attributes": shown(row["attributes"]),
+        "resource": senders.get(row["resource_id"], {}),
+        "events": [
+            {"offset_ms": offset, "name": name, "attributes": shown_encoded(encoded)} for offset, name, encoded in row["events"]
+        ],
+        "links": [
+            {"trace_id": trace, "span_id": span, "trace_state": state, "attributes": shown_encoded(encoded)}
+            for trace, span, state, encoded in row["links"]
+        ],
+    }
+    return Span.model_validate({**row, **told})

@@ -55,10 +55,10 @@ class Engine(Protocol):
         """
         ...
 
-    def insert(self, signal: Signal, block: bytes, token: str) -> None:
-        """Insert length-delimited OTLP requests; on return they and all that follows from them are committed.
+    def insert(self, signal: Signal, requests: Sequence[bytes], token: str) -> None:
+        """Insert OTLP requests as one block; on return they and all that follows from them are committed.
 
-        Idempotent: the same block with the same token adds nothing, as long as the token is among the last thousand.
+        Idempotent: the same requests with the same token adds nothing, as long as the token is among the last thousand.
         Raises BadBlock when the bytes are at fault, else StoreUnavailable.
         """
         ...

@@ -15,7 +15,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 from clickhouse_connect.driver.httputil import get_pool_manager
 
 from storage.telemetry.engine import BadBlock, DataDirUnusable, Engine, Signal, StoreInUse, StoreRefusesUs, StoreUnavailable
-from storage.telemetry.landing import INSERT_SETTINGS, LANDINGS, OTLP_PROTO
+from storage.telemetry.landing import FORMAT, INSERT_SETTINGS, LANDINGS, OTLP_PROTO, as_block
 from storage.telemetry.server import Server
 
 DATABASE = "meshscope"
@@ -55,13 +55,13 @@ class ClickHouseEngine:
         """Return this engine: it stands on one machine."""
         return (self,)
 
-    def insert(self, signal: Signal, block: bytes, token: str) -> None:
-        """Insert length-delimited OTLP requests (see Engine.insert)."""
+    def insert(self, signal: Signal, requests: Sequence[bytes], token: str) -> None:
+        """Insert OTLP requests as one block (see Engine.insert)."""
         landing = LANDINGS[signal]
         settings = INSERT_SETTINGS | self._schema
         settings |= {"format_schema_message_name": landing.message, "insert_deduplication_token": token}
         with _faults(self._where, inserting=True):
-            self._writer.raw_insert(landing.table, [landing.column], block, settings=settings, fmt="Protobuf")
+            self._writer.raw_insert(landing.table, landing.columns, as_block(requests), settings=settings, fmt=FORMAT)
 
     def query(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Answer a question (see Engine.query)."""

@@ -36,9 +36,9 @@ class Node:
         """Return this node."""
         return (self,)
 
-    def insert(self, signal: Signal, block: bytes, token: str) -> None:
+    def insert(self, signal: Signal, requests: Sequence[bytes], token: str) -> None:
         """Insert into this node's shard (see Engine.insert)."""
-        self._reached().insert(signal, block, token)
+        self._reached().insert(signal, requests, token)
 
     def query(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Answer from what this node stores itself (see Engine.query)."""
@@ -79,13 +79,13 @@ class ClusterEngine:
         """Return every replica of every shard."""
         return [node for replicas in self._shards for node in replicas]
 
-    def insert(self, signal: Signal, block: bytes, token: str) -> None:
+    def insert(self, signal: Signal, requests: Sequence[bytes], token: str) -> None:
         """Insert into the token's shard (see Engine.insert); a replica that is down is passed over."""
         shard = shard_of(token, len(self._shards))
         trouble: StoreUnavailable | None = None
         for replica in self._shards[shard]:
             try:
-                return replica.insert(signal, block, token)
+                return replica.insert(signal, requests, token)
             except StoreUnavailable as fault:
                 trouble = fault
                 # The next block asks it last.

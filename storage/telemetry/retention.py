@@ -10,6 +10,8 @@ from storage.telemetry.engine import Engine
 TABLES: Mapping[str, tuple[str, ...]] = {
     "traces": ("spans", "trace_index", "kept_traces", "thinned_slices"),
     "rollups": ("golden_signals_10s", "edges_1m", "cluster_names"),
+    "rollups_1m": ("golden_signals_1m",),
+    "rollups_1h": ("golden_signals_1h",),
     "logs": ("logs",),
     "events": ("mesh_events",),
     "metrics": ("metric_points", "metric_histograms", "metric_summaries"),
@@ -47,6 +49,9 @@ def keep(engine: Engine, days: Mapping[str, int]) -> dict[str, int]:
 
 def _keep(engine: Engine, days: Mapping[str, int]) -> dict[str, int]:
     wanted = {table: kept for name, kept in days.items() for table in TABLES[name]}
+    if senders := [days[name] for name in ("traces", "logs", "metrics") if name in days]:
+        # A row of theirs names the resource until it goes; which day a resource was seen last, is known to the day.
+        wanted["resources"] = max(senders) + 1
     found = ttls(engine)
     for table, kept in wanted.items():
         if found[table].days != kept:

@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import pytest
 
-from core.wire import delimited
 from storage.telemetry.clustered import StatementNotUnderstood, shard_of
 from storage.telemetry.edges import settle
 from storage.telemetry.engine import Engine, StoreRefusesUs, StoreUnavailable
@@ -53,7 +52,7 @@ def test_each_range_goes_to_its_shard_and_a_replay_is_dropped_there(shards: Sequ
     engine = open_cluster(two)
     migrate(engine)
     ranges = [f"otlp_spans:{partition}:{start}-{start + 5}" for partition in range(4) for start in (0, 5)]
-    blocks = {token: delimited([request([Span("shop", SERVER) for _ in range(5)])]) for token in ranges}
+    blocks = {token: [request([Span("shop", SERVER) for _ in range(5)])] for token in ranges}
     for token, block in blocks.items():
         engine.insert("traces", block, token)
     expected = [5 * sum(shard_of(token, 2) == shard for token in ranges) for shard in range(2)]
@@ -122,7 +121,7 @@ def test_questions_read_through_distributed_tables_word_for_word(one: Engine) ->
     caller = Span("A", CLIENT, attributes={"upstream_cluster.name": "b"})
     spans = [caller, Span("B", SERVER, caller)]
     for _ in range(2):
-        one.insert("traces", delimited([request(spans)]), "otlp_spans:0:0-2")
+        one.insert("traces", [request(spans)], "otlp_spans:0:0-2")
     for _ in range(2):
         settle(one, since=time.time())
     found = one.query("SELECT source, destination, calls, paired FROM edges_1m FINAL WHERE calls > 0", {})
@@ -143,7 +142,7 @@ def test_questions_read_through_distributed_tables_word_for_word(one: Engine) ->
 
 
 def test_what_concerns_tables_and_disks_is_said_to_each_node(one: Engine) -> None:
-    one.insert("traces", delimited([request([Span("A", SERVER)])]), uuid4().hex)
+    one.insert("traces", [request([Span("A", SERVER)])], uuid4().hex)
     assert keep(one, {"traces": 3})["spans"] == 3
     assert [
         node.query("SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = 'spans'", {})[0][

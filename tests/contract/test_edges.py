@@ -4,7 +4,6 @@ import time
 from typing import Any
 from uuid import uuid4
 
-from core.wire import delimited
 from storage.telemetry.edges import settle
 from storage.telemetry.engine import Engine
 from tests.fakes import filled_store
@@ -184,8 +183,22 @@ def _through_sidecars(source: str, destination: str) -> list[Span]:
     return [caller, out_in, out, taken, local, Span(destination, SERVER, local)]
 
 
+def test_the_chain_tells_where_the_time_went(engine: Engine) -> None:
+    caller = Span("a", CLIENT, milliseconds=100)
+    taken = proxied(Span("a", SERVER, caller, milliseconds=90), "outbound")
+    out = proxied(Span("a", CLIENT, taken, milliseconds=80), "outbound")
+    received = proxied(Span("b", SERVER, out, milliseconds=70), "inbound")
+    passed = proxied(Span("b", CLIENT, received, milliseconds=60), "inbound")
+    callee = Span("b", SERVER, passed, milliseconds=50, error=True)
+    _insert(engine, [caller, taken, out, received, passed, callee])
+    settle(engine, since=time.time())
+    (edge,) = engine.query("SELECT hop_ns, hop_calls, hex(slowest_trace) AS slowest FROM edges_1m FINAL WHERE calls > 0", {})
+    assert [round(ns / 1e6) for ns in edge["hop_ns"]] == [100, 80, 70, 50]
+    assert (edge["hop_calls"], edge["slowest"].lower()) == ([1, 1, 1, 1], callee.trace_id.hex())
+
+
 def _insert(engine: Engine, spans: list[Span]) -> None:
-    engine.insert("traces", delimited([request(spans)]), uuid4().hex)
+    engine.insert("traces", [request(spans)], uuid4().hex)
 
 
 def _age(engine: Engine) -> None:

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 
-from core.wire import delimited
 from storage.telemetry.edges import settle
 from storage.telemetry.engine import BadBlock, Engine, StoreUnavailable
 from storage.telemetry.migrate import migrate
@@ -25,7 +24,7 @@ EVIL = ["'; DROP TABLE spans; --", "\\' OR 1=1 --", "{service:String}", "a\tb\nc
 
 def test_a_repeated_token_adds_nothing_to_any_table(engine: Engine) -> None:
     caller = Span("A", CLIENT)
-    block = delimited([request([caller, Span("B", SERVER, caller)])])
+    block = [request([caller, Span("B", SERVER, caller)])]
     for _ in range(3):
         engine.insert("traces", block, "otlp_spans:0:10-12")
         assert engine.query(COUNTS, {}) == [{"spans": 2, "calls": 1, "indexed": 2, "halves": 1}]
@@ -34,7 +33,7 @@ def test_a_repeated_token_adds_nothing_to_any_table(engine: Engine) -> None:
 
 
 def test_one_token_from_several_threads_at_once_counts_once(engine: Engine) -> None:
-    block = delimited([request([Span("A", SERVER) for _ in range(50)])])
+    block = [request([Span("A", SERVER) for _ in range(50)])]
     token = uuid4().hex
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda _: engine.insert("traces", block, token), range(4)))
@@ -43,7 +42,7 @@ def test_one_token_from_several_threads_at_once_counts_once(engine: Engine) -> N
 
 def test_a_bad_block_is_told_from_a_store_that_refuses(engine: Engine) -> None:
     with pytest.raises(BadBlock):
-        engine.insert("traces", b"\x05junk", uuid4().hex)
+        engine.insert("traces", [b"\x05junk"], uuid4().hex)
     with pytest.raises(StoreUnavailable, match="UNKNOWN_TABLE"):
         engine.query("SELECT * FROM no_such_table", {})
     with pytest.raises(
@@ -58,14 +57,14 @@ def test_what_is_a_parameter_stays_text(engine: Engine, text: str) -> None:
     assert engine.query("SELECT {text:String} AS said, {many:Array(String)} AS many", {"text": text, "many": [text, "b"]}) == [
         {"said": text, "many": [text, "b"]}
     ]
-    engine.insert("traces", delimited([request([Span(text or "unnamed", SERVER)])]), uuid4().hex)
+    engine.insert("traces", [request([Span(text or "unnamed", SERVER)])], uuid4().hex)
     (row,) = engine.query("SELECT count() AS found FROM spans WHERE service = {service:String}", {"service": text or "unnamed"})
     assert row["found"] == 1
 
 
 def test_questions_are_answered_while_blocks_are_stored(engine: Engine) -> None:
     def store(number: int) -> None:
-        engine.insert("traces", delimited([request([Span(f"s{number}", SERVER) for _ in range(20)])]), uuid4().hex)
+        engine.insert("traces", [request([Span(f"s{number}", SERVER) for _ in range(20)])], uuid4().hex)
 
     def ask(number: int) -> int:
         (row,) = engine.query("SELECT sum(number) AS total FROM numbers({upto:UInt32})", {"upto": number})
@@ -81,7 +80,7 @@ def test_questions_are_answered_while_blocks_are_stored(engine: Engine) -> None:
 
 def test_what_is_read_has_the_types_it_was_stored_with(engine: Engine) -> None:
     at = time.time_ns() // 1_000_000_000
-    engine.insert("traces", delimited([request([Span("A", SERVER, at=float(at), milliseconds=1.5)])]), uuid4().hex)
+    engine.insert("traces", [request([Span("A", SERVER, at=float(at), milliseconds=1.5)])], uuid4().hex)
     (row,) = engine.query(
         """SELECT ts, toDateTime(ts) AS second, trace_id, span_id, toString(kind) AS kind, duration_ns, error, attributes, events,
                   NULL AS nothing, [1, 2] AS numbers, (1, 'a') AS pair, 0.25 AS quarter FROM spans""",
@@ -102,8 +101,8 @@ def test_no_rows_are_an_empty_answer(engine: Engine) -> None:
 
 def test_a_block_of_sixteen_mebibytes_is_one_block(engine: Engine) -> None:
     spans = [Span("big", SERVER, attributes={"filling": "x" * 16_000}) for _ in range(1000)]
-    block = delimited([request(spans[start : start + 100]) for start in range(0, 1000, 100)])
-    assert len(block) > 16_000_000
+    block = [request(spans[start : start + 100]) for start in range(0, 1000, 100)]
+    assert sum(map(len, block)) > 16_000_000
     for _ in range(2):
         engine.insert("traces", block, "big:0:0-10")
     assert engine.query(COUNTS, {})[0]["spans"] == 1000
@@ -111,8 +110,8 @@ def test_a_block_of_sixteen_mebibytes_is_one_block(engine: Engine) -> None:
 
 def test_edges_are_found(engine: Engine) -> None:
     caller = Span("A", CLIENT)
-    engine.insert("traces", delimited([request([caller])]), uuid4().hex)
-    engine.insert("traces", delimited([request([Span("B", SERVER, caller)])]), uuid4().hex)
+    engine.insert("traces", [request([caller])], uuid4().hex)
+    engine.insert("traces", [request([Span("B", SERVER, caller)])], uuid4().hex)
     for _ in range(2):
         settle(engine, since=time.time())
         found = engine.query("SELECT source, destination, calls, paired FROM edges_1m FINAL WHERE calls > 0", {})
@@ -127,5 +126,5 @@ def test_two_that_migrate_at_once_leave_one_schema(engine: Engine) -> None:
     assert migrate(engine) == []
     names = [row["name"] for row in engine.query("SELECT name FROM schema_migrations FINAL ORDER BY version", {})]
     assert names == max(applied, key=len)
-    engine.insert("traces", delimited([request([Span("A", SERVER)])]), uuid4().hex)
+    engine.insert("traces", [request([Span("A", SERVER)])], uuid4().hex)
     assert engine.query(COUNTS, {})[0]["calls"] == 1

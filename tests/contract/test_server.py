@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from urllib3.exceptions import InsecureRequestWarning
 
-from core.wire import delimited
 from storage.telemetry.engine import StoreRefusesUs, StoreUnavailable
 from storage.telemetry.engine_clickhouse import open_server
 from storage.telemetry.migrate import migrate
@@ -41,7 +40,7 @@ def test_a_server_that_went_and_came_back_takes_the_same_block_once(start: Any) 
     running = start().until_ready()
     engine = open_server(running.server)
     migrate(engine)
-    block = delimited([request([Span("A", SERVER)])])
+    block = [request([Span("A", SERVER)])]
     engine.insert("traces", block, "otlp_spans:0:0-1")
     running.kill()
     with pytest.raises(StoreUnavailable, match=r"does not answer; is it running, and is clickhouse_url right\?") as trouble:
@@ -125,7 +124,7 @@ def test_two_processes_that_migrate_at_once_leave_one_schema(start: Any, tmp_pat
     assert files == sorted(
         {line.removeprefix("applied ") for each in both for line in each.said().splitlines() if ".sql" in line}
     )
-    engine.insert("traces", delimited([request([Span("A", SERVER)])]), "otlp_spans:0:0-1")
+    engine.insert("traces", [request([Span("A", SERVER)])], "otlp_spans:0:0-1")
     assert engine.query("SELECT count() AS spans, (SELECT sum(calls) FROM golden_signals_10s) AS calls FROM spans", {}) == [
         {"spans": 1, "calls": 1}
     ]

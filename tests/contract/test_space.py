@@ -7,7 +7,6 @@ from uuid import uuid4
 from collector.counts import Counts
 from collector.space_guard import SpaceGuard
 from core.clock import SystemClock
-from core.wire import delimited
 from storage.telemetry.engine import Engine
 from storage.telemetry.space import make_room
 from tests.fakes.spans import SERVER, Span, request
@@ -22,7 +21,7 @@ def _day(days_ago: int) -> str:
 def _fill(engine: Engine) -> None:
     for days_ago in range(4):
         spans = [Span("shop", SERVER, at=time.time() - days_ago * DAY_S) for _ in range(200)]
-        engine.insert("traces", delimited([request(spans)]), uuid4().hex)
+        engine.insert("traces", [request(spans)], uuid4().hex)
 
 
 def _days(engine: Engine, table: str) -> list[str]:

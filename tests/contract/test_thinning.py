@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 
 from collector.thinning import TraceThinner
-from core.wire import delimited
 from storage.telemetry import thinning
 from storage.telemetry.edges import settle
 from storage.telemetry.engine import Engine
@@ -25,7 +24,7 @@ FIRST = int(NOW) - (HOURS + 3) * SLICE_S
 
 
 def insert(engine: Engine, *spans: Span, token: str = "") -> None:
-    engine.insert("traces", delimited([request(spans)]), token or uuid4().hex)
+    engine.insert("traces", [request(spans)], token or uuid4().hex)
 
 
 def fill(engine: Engine, given: Sequence[Sequence[Span]]) -> None:
@@ -74,7 +73,7 @@ async def test_a_route_whose_requests_all_take_the_same_time_has_no_slow_ones(en
 async def test_where_rollups_are_gone_nothing_is_slow(engine: Engine) -> None:
     rng = random.Random(9)
     fill(engine, [trace(rng, FIRST + n, ms=n + 1) for n in range(20)])
-    engine.command("TRUNCATE TABLE golden_signals_10s")
+    engine.command("TRUNCATE TABLE golden_signals_1h")
     await thinner(engine, Policy(0, share=0)).look()
     assert stored(engine) == set()
 

@@ -1,7 +1,7 @@
 """A telemetry engine that remembers blocks instead of storing them."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from storage.telemetry.engine import BadBlock, Signal, StoreUnavailable
@@ -11,22 +11,22 @@ class RememberingEngine:
     """Keeps each token's block once; can be made slow, away, or unable to read some bytes."""
 
     def __init__(self, *, poison: bytes | None = None) -> None:
-        self.blocks: dict[str, bytes] = {}
+        self.blocks: dict[str, list[bytes]] = {}
         self.attempts: list[str] = []
         self.away = 0
         self.poison = poison
         self.open = threading.Event()
         self.open.set()
 
-    def insert(self, signal: Signal, block: bytes, token: str) -> None:
+    def insert(self, signal: Signal, requests: Sequence[bytes], token: str) -> None:
         self.open.wait(10)
         self.attempts.append(token)
         if self.away:
             self.away -= 1
             raise StoreUnavailable("away")
-        if self.poison and self.poison in block:
+        if self.poison and any(self.poison in request for request in requests):
             raise BadBlock("poison")
-        self.blocks.setdefault(token, block)
+        self.blocks.setdefault(token, list(requests))
 
     def query(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         return []

@@ -9,7 +9,6 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
-from core.wire import delimited
 from storage.telemetry.engine import Engine
 from tests.fakes.spans import Span, request
 
@@ -18,7 +17,7 @@ HOUR = float(int(time.time()) // 3600 * 3600 - 3600)
 
 
 def spans(engine: Engine, *given: Span) -> None:
-    engine.insert("traces", delimited([request(given)]), uuid4().hex)
+    engine.insert("traces", [request(given)], uuid4().hex)
 
 
 def metrics(engine: Engine, service: str, *given: Metric) -> None:
@@ -26,7 +25,7 @@ def metrics(engine: Engine, service: str, *given: Metric) -> None:
     resource = message.resource_metrics.add()
     resource.resource.attributes.append(_text("service.name", service))
     resource.scope_metrics.add().metrics.extend(given)
-    engine.insert("metrics", delimited([message.SerializeToString()]), uuid4().hex)
+    engine.insert("metrics", [message.SerializeToString()], uuid4().hex)
 
 
 def gauge(name: str, *values: float, since: float = HOUR + 1000, unit: str = "1", series: str = "") -> Metric:
@@ -53,7 +52,8 @@ def edge(
     """Write one minute of an edge; no ``ms`` is a tombstone."""
     engine.command(
         """
-        INSERT INTO edges_1m
+        INSERT INTO edges_1m (minute, source, destination, source_version, destination_version, calls, errors, retries, paired,
+            duration_ns, latency, computed)
         SELECT toDateTime({minute:UInt32}), {source:String}, {destination:String}, {sv:String}, {dv:String}, count(),
             {errors:UInt64}, {retries:UInt64}, {paired:UInt64}, sum(ns), quantilesDDState(0.01, 0.5, 0.95, 0.99)(ns), now64(3)
         FROM (SELECT toUInt64(arrayJoin({ms:Array(Float64)}) * 1e6) AS ns)
@@ -95,7 +95,7 @@ def event(
     record.attributes.add(key="mesh.event.enforced").value.bool_value = enforced
     for key, number in (numbers or {}).items():
         record.attributes.add(key=f"mesh.event.{key}").value.double_value = number
-    engine.insert("logs", delimited([message.SerializeToString()]), uuid4().hex)
+    engine.insert("logs", [message.SerializeToString()], uuid4().hex)
 
 
 def _text(key: str, value: str) -> KeyValue:

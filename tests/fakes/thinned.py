@@ -143,6 +143,6 @@ _SUMS = {
     "trace_index": """
         SELECT uniqExact(trace_id) AS traces, sum(i.spans) AS n, sum(i.errors) AS e, min(i.start) AS a, max(i.end) AS b
         FROM trace_index AS i""",
-    "half_edges": "SELECT uniqExact(trace_id, link) AS halves, max(client_ns) AS c, max(server_ns) AS s FROM half_edges",
+    "half_edges": "SELECT uniqExact(trace_id, link) AS halves, sum(duration_ns) AS ns FROM half_edges",
     "edges_1m": "SELECT source, destination, sum(calls) AS n, sum(errors) AS e FROM edges_1m FINAL GROUP BY ALL ORDER BY ALL",
 }

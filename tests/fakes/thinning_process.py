@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 from collector.thinning import TraceThinner
-from core.wire import delimited
 from storage.telemetry.edges import settle
 from storage.telemetry.engine import Engine
 from storage.telemetry.engine_clickhouse import open_embedded
@@ -31,7 +30,7 @@ def given(first: int) -> list[list[Span]]:
 def fill(engine: Engine, first: int) -> None:
     migrate(engine)
     spans = [span for each in given(first) for span in each]
-    engine.insert("traces", delimited([request(spans)]), "all")
+    engine.insert("traces", [request(spans)], "all")
     settle(engine, since=time.time() - 3600)
 
 

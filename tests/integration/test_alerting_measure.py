@@ -6,7 +6,6 @@ import pytest
 
 from alerting.measure import Round, Sample
 from alerting.rules import Rule
-from core.wire import delimited
 from storage.telemetry.engine import Engine
 from tests.fakes.spans import CLIENT, SERVER, Span, proxied, request
 
@@ -21,7 +20,7 @@ def now() -> float:
 
 
 def _insert(engine: Engine, spans: list[Span]) -> None:
-    engine.insert("traces", delimited([request(spans)]), token=str(id(spans)))
+    engine.insert("traces", [request(spans)], token=str(id(spans)))
 
 
 def _edge(

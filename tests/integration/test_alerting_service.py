@@ -18,7 +18,6 @@ from alerting.notify.outbox import Backoff
 from alerting.rules import RuleBook, parse_rules
 from alerting.service import Alerting
 from core.clock import Clock, SystemClock
-from core.wire import delimited
 from storage.state.alert_store import AlertRecord, AlertState, AlertStore, Delivery, DeliveryStatus
 from storage.state.database import StateUnavailable, open_database
 from storage.state.migrate import migrate
@@ -395,7 +394,7 @@ async def test_an_accepted_delivery_that_could_not_be_noted_is_noted_later_and_n
 
 async def test_spans_of_failing_requests_reach_a_webhook(house: House, receiver: Receiver, engine: Engine) -> None:
     spans = [Span("payments", SERVER, at=time.time() - 1, error=number < 3) for number in range(10)]
-    engine.insert("traces", delimited([request(spans)]), token="alerting-end-to-end")
+    engine.insert("traces", [request(spans)], token="alerting-end-to-end")
     alerting = await house.start(_rules(receiver), clock=SystemClock(), engine=engine)
     async with running(alerting):
         await _until(lambda: alerting.counts["deliveries.delivered"] == 1)

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,11 @@ class Refusing:
         self._engine = engine
         self.refuses, self.refused = False, 0
 
-    def insert(self, signal: Signal, block: bytes, token: str) -> None:
+    def insert(self, signal: Signal, requests: Sequence[bytes], token: str) -> None:
         if self.refuses:
             self.refused += 1
             raise StoreUnavailable("refused")
-        self._engine.insert(signal, block, token)
+        self._engine.insert(signal, requests, token)
 
     def query(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         return self._engine.query(sql, parameters)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +20,6 @@ from collector.dead_letters import dead_letters, replay
 from collector.ingest_kafka import KafkaIngest
 from collector.kafka import DEAD_LETTERS, TOPICS, KafkaSettings
 from core.clock import SystemClock
-from core.wire import delimited
 from storage.telemetry.engine import Engine, Signal
 from tests.fakes.kafka import kafka
 from tests.fakes.spans import SERVER, Span, request
@@ -54,10 +53,10 @@ class HeldEngine:
         self._engine = engine
         self.inserting, self.released = threading.Event(), threading.Event()
 
-    def insert(self, signal: Signal, block: bytes, token: str) -> None:
+    def insert(self, signal: Signal, requests: Sequence[bytes], token: str) -> None:
         self.inserting.set()
         assert self.released.wait(60)
-        self._engine.insert(signal, block, token)
+        self._engine.insert(signal, requests, token)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
@@ -116,9 +115,9 @@ async def test_a_plan_that_a_crash_left_is_finished_as_it_was(engine: Engine, se
         for body in requests:
             await producer.send_and_wait(partition.topic, body, partition=0)
     await _plan(settings, partition, 2, 7)  # what stands there after a crash within the insert
-    engine.insert("traces", delimited(requests[:2]), f"{partition.topic}:0:0-2")
+    engine.insert("traces", requests[:2], f"{partition.topic}:0:0-2")
     if arrived:
-        engine.insert("traces", delimited(requests[2:7]), f"{partition.topic}:0:2-7")
+        engine.insert("traces", requests[2:7], f"{partition.topic}:0:2-7")
     async with ingesting(engine, settings):
         await _until(lambda: _stored(engine, 10))
         await asyncio.sleep(1)  # what is counted twice would come now
@@ -188,7 +187,7 @@ async def test_a_bad_message_is_put_aside_and_the_good_ones_are_stored(engine: E
     headers = {name: value.decode() for name, value in letter.headers}
     assert letter.value == b"\x0a\xff\xffpoison"
     assert (headers["topic"], headers["partition"], headers["offset"]) == (TOPICS["traces"], "0", "2")
-    assert "ClickHouse cannot read" in headers["reason"]
+    assert "is not what it claims to be" in headers["reason"]
 
 
 async def test_dead_letters_are_listed_once_and_sent_again(settings: KafkaSettings) -> None:

@@ -1,7 +1,7 @@
 """What the API answers when it is asked badly, or when what stands behind it does not answer."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -39,7 +39,7 @@ class BrokenEngine:
     def query(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise self.error
 
-    def insert(self, signal: str, block: bytes, token: str) -> None: ...
+    def insert(self, signal: str, requests: Sequence[bytes], token: str) -> None: ...
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None: ...
 

@@ -7,7 +7,6 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.thinning import TraceThinner
-from core.wire import delimited
 from storage.telemetry.engine import Engine
 from storage.telemetry.thinning import Policy
 from tests.fakes.asked_api import Api, rfc
@@ -147,7 +146,14 @@ class TestTraces:
         span.attributes.add(key="http.request.resend_count").value.int_value = 2
         told = span.events.add(time_unix_nano=start + 500_000, name="exception")
         told.attributes.add(key="exception.type").value.string_value = "Boom"
-        engine.insert("traces", delimited([message.SerializeToString()]), "one")
+        told.attributes.add(key="exception.escaped").value.bool_value = True
+        nested = span.attributes.add(key="cart").value.kvlist_value.values.add(key="items").value.array_value.values
+        nested.add().int_value = 2**60
+        nested.add().bytes_value = b"\xff\x00"
+        link = span.links.add(trace_id=b"\x07" * 16, span_id=b"\x08" * 8, trace_state="vendor=1")
+        link.attributes.add(key="why").value.double_value = 0.5
+        span.trace_state, span.dropped_attributes_count, span.dropped_links_count = "a=1,b=2", 3, 4
+        engine.insert("traces", [message.SerializeToString()], "one")
         (seen,) = (await api.get("traces/" + "0" * 31 + "1"))["spans"]
         assert seen == {
             "span_id": "00000000000000fe",
@@ -172,9 +178,16 @@ class TestTraces:
                 "response_flags": "UF",
                 "peer.service": "ledger",
                 "note": "it's",
+                "cart": {"items": [str(2**60), "/wA="]},
+                "otel.dropped_attributes_count": "3",
+                "otel.dropped_links_count": "4",
             },
+            "trace_state": "a=1,b=2",
             "resource": {"service.name": "payments", "service.version": "v1", "mesh.virtual_node": "payments-v1", "os": "linux"},
-            "events": [{"offset_ms": 0.5, "name": "exception", "attributes": {"exception.type": "Boom"}}],
+            "events": [
+                {"offset_ms": 0.5, "name": "exception", "attributes": {"exception.type": "Boom", "exception.escaped": "true"}}
+            ],
+            "links": [{"trace_id": "07" * 16, "span_id": "08" * 8, "trace_state": "vendor=1", "attributes": {"why": "0.5"}}],
             "depth": 0,
         }
 

@@ -14,7 +14,7 @@ def test_protobuf_reads_our_varints(number: int) -> None:
 
 
 def test_each_message_stands_after_its_length() -> None:
-    assert delimited([b"", b"ab", b"x" * 200]) == b"\x00" + b"\x02ab" + b"\xc8\x01" + b"x" * 200
+    assert delimited(b"") + delimited(b"ab") + delimited(b"x" * 200) == b"\x00" + b"\x02ab" + b"\xc8\x01" + b"x" * 200
 
 
 @given(st.integers(min_value=0, max_value=2**64 - 1), st.binary(max_size=300), st.binary(max_size=20))

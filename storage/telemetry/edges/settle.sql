@@ -17,34 +17,32 @@ INSERT INTO edges_1m
 WITH
     fresh AS (SELECT DISTINCT trace_id FROM half_edges WHERE arrived >= {since:DateTime}),
     dirty AS (
-        SELECT DISTINCT toStartOfMinute(arrayJoin(arrayFilter(t -> t > now() - {whole:UInt32}, [client_ts, server_ts])))
-        FROM half_edges WHERE trace_id IN fresh
+        SELECT DISTINCT toStartOfMinute(ts) FROM half_edges WHERE trace_id IN fresh AND ts > now() - {whole:UInt32}
     ),
-    touched AS (
-        SELECT DISTINCT trace_id FROM half_edges WHERE toStartOfMinute(client_ts) IN dirty OR toStartOfMinute(server_ts) IN dirty
-    ),
+    touched AS (SELECT DISTINCT trace_id FROM half_edges WHERE toStartOfMinute(ts) IN dirty),
     met AS (
         SELECT
             trace_id, link,
             max(half_edges.arrived) AS arrived,
-            max(half_edges.client) AS client, max(half_edges.client_version) AS client_version,
-            max(half_edges.client_hop) AS client_hop, max(half_edges.client_parent) AS client_parent,
-            max(half_edges.client_ns) AS client_ns, max(half_edges.client_ts) AS client_ts,
-            max(half_edges.client_error) AS client_error, max(half_edges.resend) AS resend,
-            max(half_edges.peer) AS peer, max(half_edges.peer_version) AS peer_version,
-            max(half_edges.cluster) AS cluster, max(half_edges.address) AS address,
-            max(half_edges.server) AS server, max(half_edges.server_version) AS server_version,
-            max(half_edges.server_hop) AS server_hop, max(half_edges.server_span) AS server_span,
-            max(half_edges.server_ns) AS server_ns, max(half_edges.server_ts) AS server_ts,
-            max(half_edges.server_error) AS server_error
+            maxIf(service, side = 'client') AS client, maxIf(version, side = 'client') AS client_version,
+            maxIf(hop, side = 'client') AS client_hop, maxIf(other, side = 'client') AS client_parent,
+            maxIf(duration_ns, side = 'client') AS client_ns, maxIf(ts, side = 'client') AS client_ts,
+            maxIf(error, side = 'client') AS client_error,
+            max(half_edges.resend) AS resend, maxIf(half_edges.peer, side = 'client') AS peer,
+            maxIf(half_edges.peer_version, side = 'client') AS peer_version,
+            maxIf(half_edges.cluster, side = 'client') AS cluster, maxIf(half_edges.address, side = 'client') AS address,
+            maxIf(service, side = 'server') AS server, maxIf(version, side = 'server') AS server_version,
+            maxIf(hop, side = 'server') AS server_hop, maxIf(other, side = 'server') AS server_span,
+            maxIf(duration_ns, side = 'server') AS server_ns, maxIf(ts, side = 'server') AS server_ts,
+            maxIf(error, side = 'server') AS server_error
         FROM half_edges WHERE trace_id IN touched
         GROUP BY trace_id, link
     ),
     callees AS (
         SELECT
-            trace_id, server_span AS span,
-            any(half_edges.server) AS service, any(half_edges.server_version) AS version, any(half_edges.server_hop) AS hop
-        FROM half_edges WHERE trace_id IN touched AND half_edges.server != ''
+            trace_id, other AS span,
+            any(half_edges.service) AS service, any(half_edges.version) AS version, any(half_edges.hop) AS hop
+        FROM half_edges WHERE trace_id IN touched AND side = 'server'
         GROUP BY trace_id, span
     ),
     pairs AS (
@@ -64,8 +62,7 @@ WITH
         FROM met
         LEFT JOIN callees ON met.trace_id = callees.trace_id AND met.link = callees.span
         WHERE NOT (met.server = '' AND met.client_hop = 'app' AND (met.trace_id, met.link, met.client) IN (
-            SELECT trace_id, client_parent, half_edges.client FROM half_edges
-            WHERE trace_id IN touched AND client_hop NOT IN ('', 'app')
+            SELECT trace_id, other, service FROM half_edges WHERE trace_id IN touched AND side = 'client' AND hop != 'app'
         ))
     ),
     named AS (
@@ -76,7 +73,9 @@ WITH
             multiIf(server_version != '', server_version, peer_version != '', peer_version, server = '', names.version, '') AS destination_version,
             -- Took a call from another service, and what it passed on: the two sides of a proxy that stands alone.
             server_hop = 'proxy' AND client != '' AND client != server AS took,
-            client_hop = 'proxy' AND sure AND destination != client AS passed
+            client_hop = 'proxy' AND sure AND destination != client AS passed,
+            -- The way between an application and the proxy beside it: what the application saw is longer than what its proxy saw.
+            client != '' AND client = server AS beside
         FROM pairs
         LEFT JOIN (SELECT client, cluster, server, version FROM cluster_names FINAL) AS names
             ON pairs.client = names.client AND pairs.cluster = names.cluster
@@ -90,7 +89,10 @@ WITH
             if(foldable, groupArrayIf(server_span, took), []) AS took_spans,
             if(foldable, groupArrayIf((toString(client), toString(client_version), toString(client_hop), client_parent), took), [])
                 AS took_from,
-            if(foldable, groupUniqArrayIf(client_parent, passed), []) AS passed_spans
+            if(foldable, groupUniqArrayIf(client_parent, passed), []) AS passed_spans,
+            countIf(beside) <= {widest:UInt32} AS followable,
+            if(followable, groupArrayIf((server_span, client_ns), beside), []) AS before,
+            if(followable, groupArrayIf((client_parent, server_ns), beside), []) AS behind
         FROM named
         GROUP BY trace_id
     ),
@@ -100,6 +102,10 @@ WITH
             toStartOfMinute(if(client != '', client_ts, server_ts)) AS minute,
             if(client != '', client_ns, server_ns) AS ns,
             if(client != '', client_error, server_error) AS failed,
+            multiIf(client = '', 0, client_hop = 'app', client_ns, before.2[indexOf(before.1, client_parent)]) AS caller_ns,
+            if(client_hop = 'outbound', client_ns, 0) AS out_proxy_ns,
+            if(server_hop = 'inbound', server_ns, 0) AS in_proxy_ns,
+            multiIf(server = '', 0, server_hop = 'app', server_ns, behind.2[indexOf(behind.1, server_span)]) AS callee_ns,
             if(passed, arrayFold(
                 (at, _) -> if(at.3 = 'proxy' AND has(took_spans, at.4), took_from[indexOf(took_spans, at.4)], at),
                 range(8),
@@ -119,22 +125,31 @@ SELECT
     sum(first_attempts) AS calls, sum(lost) AS errors, sum(further_attempts) AS retries, sum(pairs_met) AS paired,
     sum(total_ns) AS duration_ns,
     quantilesDDArrayStateIf(0.01, 0.5, 0.95, 0.99)(durations, notEmpty(durations)) AS latency,
+    sumForEach(hop_ns) AS hop_ns,
+    sumForEach(hop_calls) AS hop_calls,
+    argMax(trace_id, slowest) AS slowest_trace,
+    max(failed_trace) AS failed_trace,
     now64(3) AS computed
 FROM (
     SELECT
-        minute, source, destination, source_version, destination_version,
+        minute, source, destination, source_version, destination_version, trace_id,
         countIf(NOT again) AS first_attempts,
         countIf(again) AS further_attempts,
         -- Each further attempt follows a failed one, so that what remains are the calls whose last attempt failed.
         greatest(0, toInt64(countIf(failed)) - toInt64(further_attempts)) AS lost,
         countIf(paired AND NOT again) AS pairs_met,
         sum(ns) AS total_ns,
-        groupArray(ns) AS durations
+        groupArray(ns) AS durations,
+        sumForEach([caller_ns, out_proxy_ns, in_proxy_ns, callee_ns]) AS hop_ns,
+        sumForEach([caller_ns > 0, out_proxy_ns > 0, in_proxy_ns > 0, callee_ns > 0]) AS hop_calls,
+        max(ns) AS slowest,
+        if(lost > 0, trace_id, toFixedString('', 16)) AS failed_trace
     FROM calls
     GROUP BY trace_id, client_parent, minute, source, destination, source_version, destination_version
     UNION ALL
     -- What an earlier look had found and this one does not is replaced by a row that says zero.
-    SELECT DISTINCT minute, source, destination, source_version, destination_version, 0, 0, 0, 0, 0, []
+    SELECT DISTINCT minute, source, destination, source_version, destination_version, toFixedString('', 16), 0, 0, 0, 0, 0, [],
+        [0, 0, 0, 0], [0, 0, 0, 0], 0, toFixedString('', 16)
     FROM edges_1m WHERE minute IN dirty
 )
 GROUP BY minute, source, destination, source_version, destination_version

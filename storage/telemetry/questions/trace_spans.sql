@@ -14,7 +14,8 @@ SELECT
     s.error AS error,
     s.status_message AS status_message,
     mapUpdate(
-        CAST(s.attributes, 'Map(String, String)'),
+        -- Bytes are no text: what is nested goes as base64.
+        mapApply((k, v) -> (toString(k), if(startsWith(v, '\0'), concat('\0', base64Encode(substring(v, 2))), v)), s.attributes),
         mapFilter((k, v) -> v != '', map(
             'http.request.method', toString(s.http_method),
             'http.route', toString(s.http_route),
@@ -25,15 +26,14 @@ SELECT
             'upstream_cluster.name', toString(s.upstream_cluster),
             'response_flags', toString(s.response_flags),
             'http.request.resend_count', if(s.resend = 0, '', toString(s.resend))))) AS attributes,
-    mapUpdate(
-        CAST(s.resource, 'Map(String, String)'),
-        mapFilter((k, v) -> v != '', map(
-            'service.name', toString(s.service),
-            'service.version', toString(s.version),
-            'service.instance.id', toString(s.instance),
-            'mesh.name', toString(s.mesh),
-            'mesh.virtual_node', toString(s.node)))) AS resource,
-    arrayMap(e -> ((toUnixTimestamp64Nano(e.1) - {start_ns:Int64}) / 1e6, toString(e.2), CAST(e.3, 'Map(String, String)')), s.events) AS events
+    s.resource_id AS resource_id,
+    s.trace_state AS trace_state,
+    arrayMap(e -> (
+        (toUnixTimestamp64Nano(e.ts) - {start_ns:Int64}) / 1e6, toString(e.name),
+        mapApply((k, v) -> (toString(k), base64Encode(v)), e.attributes)), s.events) AS events,
+    arrayMap(l -> (
+        lower(hex(l.trace_id)), lower(hex(l.span_id)), l.trace_state,
+        mapApply((k, v) -> (toString(k), base64Encode(v)), l.attributes)), s.links) AS links
 FROM spans AS s
 WHERE s.trace_id = toFixedString(unhex({trace_id:String}), 16)
     AND s.service IN {services:Array(String)}

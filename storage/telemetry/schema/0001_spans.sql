@@ -1,40 +1,47 @@
--- Spans: OTLP bytes land in a Null table (nothing is stored there); a view types them.
+-- Spans: OTLP bytes land in a Null table (nothing is stored there), a row for each ResourceSpans; views type them.
 
--- `value` bears the oneof's own name: with input_format_protobuf_oneof_presence it tells which member was sent,
--- so that 0, '' and false survive.
+-- An attribute's value lands as the bytes of its AnyValue, for one column is cheaper to fill than one for each of its members.
 CREATE TABLE IF NOT EXISTS otlp_traces_landing (
-    resource_spans Array(Tuple(
-        resource Tuple(attributes Array(Tuple(key String, value Tuple(
-            value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-            string_value String, int_value Int64, double_value Float64, bool_value Bool,
-            array_value String, kvlist_value String, bytes_value String)))),
-        scope_spans Array(Tuple(
-            scope Tuple(name String, version String),
-            spans Array(Tuple(
-                trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind Int32,
-                start_time_unix_nano UInt64, end_time_unix_nano UInt64,
-                attributes Array(Tuple(key String, value Tuple(
-                    value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-                    string_value String, int_value Int64, double_value Float64, bool_value Bool,
-                    array_value String, kvlist_value String, bytes_value String))),
-                events Array(Tuple(time_unix_nano UInt64, name String, attributes Array(Tuple(key String, value Tuple(
-                    value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-                    string_value String, int_value Int64, double_value Float64, bool_value Bool,
-                    array_value String, kvlist_value String, bytes_value String))))),
-                links Array(Tuple(trace_id String, span_id String)),
-                status Tuple(message String, code Int32)
-            ))
+    resource Tuple(attributes Array(Tuple(key String, value String))),
+    scope_spans Array(Tuple(
+        scope Tuple(name String, version String),
+        spans Array(Tuple(
+            trace_id String, span_id String, trace_state String, parent_span_id String, flags UInt32, name String, kind Int32,
+            start_time_unix_nano UInt64, end_time_unix_nano UInt64,
+            attributes Array(Tuple(key String, value String)), dropped_attributes_count UInt32,
+            events Array(Tuple(
+                time_unix_nano UInt64, name String, attributes Array(Tuple(key String, value String)), dropped_attributes_count UInt32)),
+            dropped_events_count UInt32,
+            links Array(Tuple(
+                trace_id String, span_id String, trace_state String, attributes Array(Tuple(key String, value String)),
+                dropped_attributes_count UInt32, flags UInt32)),
+            dropped_links_count UInt32,
+            status Tuple(message String, code Int32)
         ))
     ))
 ) ENGINE = Null;
 
--- How one attribute's value reads as text. Arrays, key-value lists and bytes keep their bytes, as base64.
+-- The number in an AnyValue whose member is an int: a varint after one byte of tag. Two bytes hold what is usual: ports, codes, sizes.
+CREATE FUNCTION IF NOT EXISTS meshscope_int AS v -> if(length(v) <= 3,
+    toInt64(bitAnd(reinterpretAsUInt16(substring(v, 2, 2)), 0x7f) + bitShiftRight(bitAnd(reinterpretAsUInt16(substring(v, 2, 2)), 0x7f00), 1)),
+    reinterpretAsInt64(arraySum(
+        n -> bitShiftLeft(toUInt64(bitAnd(reinterpretAsUInt8(substring(v, n + 2, 1)), 0x7f)), 7 * n), range(length(v) - 1))));
+
+-- How an AnyValue reads as text, told by its first byte, the tag of the member that was sent: so 0, '' and false survive. A string
+-- stands after its tag and its length (one byte for each 7 bits). Arrays, key-value lists and bytes keep their bytes, after a
+-- zero byte that tells them from text.
 CREATE FUNCTION IF NOT EXISTS meshscope_text AS v -> multiIf(
-    tupleElement(v, 'value') = 'string_value', tupleElement(v, 'string_value'),
-    tupleElement(v, 'value') = 'int_value', toString(tupleElement(v, 'int_value')),
-    tupleElement(v, 'value') = 'double_value', toString(tupleElement(v, 'double_value')),
-    tupleElement(v, 'value') = 'bool_value', toString(tupleElement(v, 'bool_value')),
-    base64Encode(concat(tupleElement(v, 'array_value'), tupleElement(v, 'kvlist_value'), tupleElement(v, 'bytes_value'))));
+    ascii(v) = 0x0a, if(length(v) <= 129, substring(v, 3), substring(v, 4 + (length(v) > 16386) + (length(v) > 2097155))),
+    ascii(v) = 0x18, toString(meshscope_int(v)),
+    ascii(v) = 0x21, toString(reinterpretAsFloat64(substring(v, 2))),
+    ascii(v) = 0x10, if(endsWith(v, '\0'), 'false', 'true'),
+    v = '', '',
+    concat('\0', v));
+
+CREATE FUNCTION IF NOT EXISTS meshscope_map AS pairs -> mapFromArrays(
+    tupleElement(pairs, 'key'), arrayMap(v -> meshscope_text(v), tupleElement(pairs, 'value')));
+
+CREATE FUNCTION IF NOT EXISTS meshscope_resource_id AS pairs -> cityHash64(tupleElement(pairs, 'key'), tupleElement(pairs, 'value'));
 
 CREATE TABLE IF NOT EXISTS spans (
     ts DateTime64(9) CODEC(Delta(8), ZSTD(1)),
@@ -42,9 +49,11 @@ CREATE TABLE IF NOT EXISTS spans (
     span_id UInt64 CODEC(ZSTD(1)),
     parent_id UInt64 CODEC(ZSTD(1)),
     trace_state String CODEC(ZSTD(1)),
+    flags UInt32 CODEC(T64, ZSTD(1)),
     service LowCardinality(String),
     version LowCardinality(String),
     instance LowCardinality(String),
+    zone LowCardinality(String),
     mesh LowCardinality(String),
     node LowCardinality(String),
     hop Enum8('app' = 0, 'inbound' = 1, 'outbound' = 2, 'proxy' = 3),
@@ -65,40 +74,73 @@ CREATE TABLE IF NOT EXISTS spans (
     response_flags LowCardinality(String),
     resend UInt16 CODEC(T64, ZSTD(1)),
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    resource Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    events Array(Tuple(ts DateTime64(9), name LowCardinality(String), attributes Map(LowCardinality(String), String))) CODEC(ZSTD(1)),
-    links Array(Tuple(trace_id String, span_id String)) CODEC(ZSTD(1))
+    resource_id UInt64 CODEC(ZSTD(1)),
+    -- What nobody searches by keeps its values as AnyValues.
+    events Array(Tuple(ts DateTime64(9), name LowCardinality(String), attributes Map(LowCardinality(String), String), dropped_attributes UInt32)) CODEC(ZSTD(1)),
+    links Array(Tuple(trace_id String, span_id String, trace_state String, attributes Map(LowCardinality(String), String), dropped_attributes UInt32, flags UInt32)) CODEC(ZSTD(1))
 ) ENGINE = MergeTree
 PARTITION BY toDate(ts)
 ORDER BY (service, name, toUnixTimestamp(ts))
 TTL toDateTime(ts) + INTERVAL 7 DAY
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+-- No statistics of columns: each insert and each merge would pay for what no question here gains from. Wider merges: each span is
+-- rewritten less often.
+SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1, auto_statistics_types = '', merge_selector_base = 10;
 
--- First step: protobuf's shapes become plain columns. Nothing is stored here either.
+-- What sent telemetry, once for all that it sent: `id` is a hash of the attributes as they came.
+CREATE TABLE IF NOT EXISTS resources (
+    id UInt64 CODEC(ZSTD(1)),
+    seen Date,
+    attributes Map(LowCardinality(String), String) CODEC(ZSTD(1))
+) ENGINE = ReplacingMergeTree(seen)
+ORDER BY id
+TTL seen + INTERVAL 40 DAY
+SETTINGS non_replicated_deduplication_window = 1000, auto_statistics_types = '';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_traces_to_resources TO resources AS
+SELECT DISTINCT meshscope_resource_id(resource.attributes) AS id, today() AS seen, meshscope_map(resource.attributes) AS attributes
+FROM otlp_traces_landing;
+
+-- First step: protobuf's shapes become plain columns. Nothing is stored here either. Attributes stay two arrays, names and texts:
+-- finding a value in a Map costs twice as much.
 CREATE TABLE IF NOT EXISTS otlp_spans (
-    trace_id String, span_id String, parent_id String, trace_state String, scope LowCardinality(String), name LowCardinality(String),
+    trace_id String, span_id String, parent_id String, trace_state String, flags UInt32,
+    service LowCardinality(String), version LowCardinality(String), instance LowCardinality(String), zone LowCardinality(String),
+    mesh LowCardinality(String), node LowCardinality(String), resource_id UInt64, scope LowCardinality(String), name LowCardinality(String),
     kind Int32, start_ns UInt64, end_ns UInt64, status Int32, status_message String,
-    a Map(LowCardinality(String), String), r Map(LowCardinality(String), String),
-    events Array(Tuple(ts DateTime64(9), name LowCardinality(String), attributes Map(LowCardinality(String), String))),
-    links Array(Tuple(trace_id String, span_id String))
+    k Array(LowCardinality(String)), v Array(String),
+    dropped_attributes UInt32, dropped_events UInt32, dropped_links UInt32,
+    events Array(Tuple(ts DateTime64(9), name LowCardinality(String), attributes Map(LowCardinality(String), String), dropped_attributes UInt32)),
+    links Array(Tuple(trace_id String, span_id String, trace_state String, attributes Map(LowCardinality(String), String), dropped_attributes UInt32, flags UInt32))
 ) ENGINE = Null;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_traces_to_otlp_spans TO otlp_spans AS
 SELECT
-    s.trace_id AS trace_id, s.span_id AS span_id, s.parent_span_id AS parent_id, s.trace_state AS trace_state, scope, s.name AS name,
+    s.trace_id AS trace_id, s.span_id AS span_id, s.parent_span_id AS parent_id, s.trace_state AS trace_state, s.flags AS flags,
+    service, version, instance, zone, mesh, node, resource_id, scope, s.name AS name,
     s.kind AS kind, s.start_time_unix_nano AS start_ns, s.end_time_unix_nano AS end_ns,
     s.status.code AS status, s.status.message AS status_message,
-    mapFromArrays(s.attributes.key, arrayMap(v -> meshscope_text(v), s.attributes.value)) AS a,
-    r,
+    s.attributes.key AS k, arrayMap(v -> meshscope_text(v), s.attributes.value) AS v,
+    s.dropped_attributes_count AS dropped_attributes, s.dropped_events_count AS dropped_events, s.dropped_links_count AS dropped_links,
     arrayMap(e -> (fromUnixTimestamp64Nano(toInt64(least(e.time_unix_nano, 9000000000000000000))), e.name,
-        mapFromArrays(e.attributes.key, arrayMap(v -> meshscope_text(v), e.attributes.value))), s.events) AS events,
-    s.links AS links
+        mapFromArrays(e.attributes.key, e.attributes.value), e.dropped_attributes_count), s.events) AS events,
+    arrayMap(l -> (l.trace_id, l.span_id, l.trace_state, mapFromArrays(l.attributes.key, l.attributes.value),
+        l.dropped_attributes_count, l.flags), s.links) AS links
 FROM (
-    SELECT r, scope_span.scope.name AS scope, arrayJoin(scope_span.spans) AS s
+    SELECT service, version, instance, zone, mesh, node, resource_id,
+        toLowCardinality(scope_span.scope.name) AS scope, arrayJoin(scope_span.spans) AS s
     FROM (
-        SELECT mapFromArrays(rs.resource.attributes.key, arrayMap(v -> meshscope_text(v), rs.resource.attributes.value)) AS r,
-               arrayJoin(rs.scope_spans) AS scope_span
-        FROM (SELECT arrayJoin(resource_spans) AS rs FROM otlp_traces_landing)
+        SELECT
+            toLowCardinality(if(r['service.name'] != '', r['service.name'], 'unknown_service')) AS service,
+            toLowCardinality(r['service.version']) AS version,
+            toLowCardinality(r['service.instance.id']) AS instance,
+            toLowCardinality(r['cloud.availability_zone']) AS zone,
+            toLowCardinality(r['mesh.name']) AS mesh,
+            toLowCardinality(r['mesh.virtual_node']) AS node,
+            resource_id, arrayJoin(scope_spans) AS scope_span
+        FROM (
+            SELECT meshscope_map(resource.attributes) AS r, meshscope_resource_id(resource.attributes) AS resource_id, scope_spans
+            FROM otlp_traces_landing
+        )
     )
 );
 
@@ -106,6 +148,7 @@ FROM (
 -- A start time outside [now - 7 days, now + 1 day] is stored as now, with the original in the attributes: one client with
 -- a wrong clock would otherwise open thousands of partitions. A duration above 7 days says that a clock was set or an end is
 -- missing: it is stored as 0, with the original end in the attributes, for one such span would spoil every sum it is in.
+-- What a sender dropped is told by attributes too, under OpenTelemetry's names for formats that have no field for it.
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_spans_to_spans TO spans AS
 SELECT
     if(in_range, started, now64(9)) AS ts,
@@ -113,52 +156,52 @@ SELECT
     reinterpretAsUInt64(reverse(raw.span_id)) AS span_id,
     reinterpretAsUInt64(reverse(raw.parent_id)) AS parent_id,
     trace_state,
-    if(r['service.name'] != '', r['service.name'], 'unknown_service') AS service,
-    r['service.version'] AS version,
-    r['service.instance.id'] AS instance,
-    r['mesh.name'] AS mesh,
-    r['mesh.virtual_node'] AS node,
+    flags,
+    service,
+    version,
+    instance,
+    zone,
+    mesh,
+    node,
     multiIf(
         direction = 'inbound' OR startsWith(cluster, 'cds_ingress_') OR startsWith(cluster, 'inbound|'), 'inbound',
         direction = 'outbound' OR startsWith(cluster, 'cds_egress_') OR startsWith(cluster, 'outbound|'), 'outbound',
-        a['component'] = 'proxy', 'proxy',
+        v[indexOf(k, 'component')] = 'proxy', 'proxy',
         'app') AS hop,
     scope,
     name,
     if(raw.kind BETWEEN 0 AND 5, raw.kind, 0) AS kind,
     if(credible AND end_ns > start_ns, end_ns - start_ns, 0) AS duration_ns,
-    raw.status = 2 OR a['error'] = 'true' OR http_status >= 500 AS error,
+    raw.status = 2 OR v[indexOf(k, 'error')] = 'true' OR http_status >= 500 AS error,
     raw.status AS status,
     status_message,
-    method AS http_method,
+    v[if(has(k, 'http.request.method'), indexOf(k, 'http.request.method'), indexOf(k, 'http.method'))] AS http_method,
     multiIf(
-        mapContains(a, 'http.route'), a['http.route'],
+        has(k, 'http.route'), v[indexOf(k, 'http.route')],
         url_path != '', replaceRegexpAll(url_path, '/(?:\\d+|[0-9a-fA-F-]{16,})\\b', '/{id}'),
         '') AS http_route,
     http_status,
     multiIf(
-        mapContains(a, 'peer.service'), a['peer.service'],
-        mapContains(a, 'db.system.name'), a['db.system.name'],
-        mapContains(a, 'db.system'), a['db.system'],
-        mapContains(a, 'messaging.system'), a['messaging.system'],
-        '') AS peer,
-    a['peer.version'] AS peer_version,
+        has(k, 'peer.service'), v[indexOf(k, 'peer.service')],
+        has(k, 'db.system.name'), v[indexOf(k, 'db.system.name')],
+        has(k, 'db.system'), v[indexOf(k, 'db.system')],
+        v[indexOf(k, 'messaging.system')]) AS peer,
+    v[indexOf(k, 'peer.version')] AS peer_version,
     cluster AS upstream_cluster,
     multiIf(
-        mapContains(a, 'upstream_address'), a['upstream_address'],
-        mapContains(a, 'server.port'), concat(a['server.address'], ':', a['server.port']),
-        a['server.address']) AS upstream_address,
-    if(a['response_flags'] = '-', '', a['response_flags']) AS response_flags,
+        has(k, 'upstream_address'), v[indexOf(k, 'upstream_address')],
+        has(k, 'server.port'), concat(v[indexOf(k, 'server.address')], ':', v[indexOf(k, 'server.port')]),
+        v[indexOf(k, 'server.address')]) AS upstream_address,
+    if(flagged = '-', '', flagged) AS response_flags,
     -- Envoy counts from the second try on as OpenTelemetry does, under another name.
-    toUInt16OrZero(if(mapContains(a, 'http.request.resend_count'), a['http.request.resend_count'], a['retry.count'])) AS resend,
-    mapUpdate(
-        mapFilter((k, v) -> k NOT IN ('http.request.method', 'http.method', 'http.route', 'http.response.status_code', 'http.status_code',
-            'peer.service', 'peer.version', 'upstream_cluster', 'upstream_cluster.name', 'response_flags', 'component', 'mesh.direction',
-            'http.request.resend_count', 'retry.count'), a),
-        mapConcat(
-            if(in_range, map(), map('meshscope.original_start_time_unix_nano', toString(start_ns))),
-            if(credible, map(), map('meshscope.original_end_time_unix_nano', toString(end_ns))))) AS attributes,
-    mapFilter((k, v) -> k NOT IN ('service.name', 'service.version', 'service.instance.id', 'mesh.name', 'mesh.virtual_node'), r) AS resource,
+    toUInt16OrZero(v[if(has(k, 'http.request.resend_count'), indexOf(k, 'http.request.resend_count'), indexOf(k, 'retry.count'))]) AS resend,
+    if(in_range AND credible AND raw.dropped_attributes + raw.dropped_events + raw.dropped_links = 0, rest, mapUpdate(rest, mapConcat(
+        if(in_range, map(), map('meshscope.original_start_time_unix_nano', toString(start_ns))),
+        if(credible, map(), map('meshscope.original_end_time_unix_nano', toString(end_ns))),
+        if(raw.dropped_attributes = 0, map(), map('otel.dropped_attributes_count', toString(raw.dropped_attributes))),
+        if(raw.dropped_events = 0, map(), map('otel.dropped_events_count', toString(raw.dropped_events))),
+        if(raw.dropped_links = 0, map(), map('otel.dropped_links_count', toString(raw.dropped_links)))))) AS attributes,
+    resource_id,
     events,
     links
 FROM (
@@ -167,28 +210,32 @@ FROM (
         fromUnixTimestamp64Nano(toInt64(least(start_ns, 9000000000000000000))) AS started,
         started BETWEEN now64(9) - INTERVAL 7 DAY AND now64(9) + INTERVAL 1 DAY AS in_range,
         end_ns <= start_ns OR end_ns <= start_ns + 7 * 86400 * 1000000000 AS credible,
-        a['mesh.direction'] AS direction,
-        if(mapContains(a, 'upstream_cluster.name'), a['upstream_cluster.name'], a['upstream_cluster']) AS cluster,
-        if(mapContains(a, 'http.request.method'), a['http.request.method'], a['http.method']) AS method,
-        if(mapContains(a, 'url.path'), a['url.path'], path(if(mapContains(a, 'url.full'), a['url.full'], a['http.url']))) AS url_path,
-        toUInt16OrZero(if(mapContains(a, 'http.response.status_code'), a['http.response.status_code'], a['http.status_code'])) AS http_status
+        v[indexOf(k, 'mesh.direction')] AS direction,
+        v[indexOf(k, 'response_flags')] AS flagged,
+        v[if(has(k, 'upstream_cluster.name'), indexOf(k, 'upstream_cluster.name'), indexOf(k, 'upstream_cluster'))] AS cluster,
+        if(has(k, 'url.path'), v[indexOf(k, 'url.path')], path(v[if(has(k, 'url.full'), indexOf(k, 'url.full'), indexOf(k, 'http.url'))])) AS url_path,
+        toUInt16OrZero(v[if(has(k, 'http.response.status_code'), indexOf(k, 'http.response.status_code'), indexOf(k, 'http.status_code'))]) AS http_status,
+        arrayMap(name -> name NOT IN ('http.request.method', 'http.method', 'http.route', 'http.response.status_code', 'http.status_code',
+            'peer.service', 'peer.version', 'upstream_cluster', 'upstream_cluster.name', 'response_flags', 'component', 'mesh.direction',
+            'http.request.resend_count', 'retry.count'), k) AS kept,
+        mapFromArrays(arrayFilter((_, keep) -> keep, k, kept), arrayFilter((_, keep) -> keep, v, kept)) AS rest
     FROM otlp_spans
 ) AS raw;
 
 -- Where a trace lies in time: fetching one must not touch every partition.
 CREATE TABLE IF NOT EXISTS trace_index (
     trace_id FixedString(16) CODEC(ZSTD(1)),
-    start SimpleAggregateFunction(min, DateTime64(9)),
-    end SimpleAggregateFunction(max, DateTime64(9)),
-    services SimpleAggregateFunction(groupUniqArrayArray, Array(String)),
-    root_service SimpleAggregateFunction(max, String),
-    root_name SimpleAggregateFunction(max, String),
-    spans SimpleAggregateFunction(sum, UInt64),
-    errors SimpleAggregateFunction(sum, UInt64)
+    start SimpleAggregateFunction(min, DateTime64(9)) CODEC(ZSTD(1)),
+    end SimpleAggregateFunction(max, DateTime64(9)) CODEC(ZSTD(1)),
+    services SimpleAggregateFunction(groupUniqArrayArray, Array(String)) CODEC(ZSTD(1)),
+    root_service SimpleAggregateFunction(max, LowCardinality(String)) CODEC(ZSTD(1)),
+    root_name SimpleAggregateFunction(max, LowCardinality(String)) CODEC(ZSTD(1)),
+    spans SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
+    errors SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1))
 ) ENGINE = AggregatingMergeTree
 ORDER BY trace_id
 TTL toDateTime(end) + INTERVAL 7 DAY
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 1000, auto_statistics_types = '', merge_selector_base = 10;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS spans_to_trace_index TO trace_index AS
 SELECT
@@ -196,8 +243,8 @@ SELECT
     min(ts) AS start,
     max(ts + toIntervalNanosecond(duration_ns)) AS end,
     groupUniqArray(toString(service)) AS services,
-    maxIf(toString(service), parent_id = 0) AS root_service,
-    maxIf(toString(name), parent_id = 0) AS root_name,
+    max(if(parent_id = 0, service, '')) AS root_service,
+    max(if(parent_id = 0, name, '')) AS root_name,
     count() AS spans,
     countIf(error) AS errors
 FROM spans

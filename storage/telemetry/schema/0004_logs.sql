@@ -1,27 +1,19 @@
 -- Logs, and the mesh events among them.
 CREATE TABLE IF NOT EXISTS otlp_logs_landing (
-    resource_logs Array(Tuple(
-        resource Tuple(attributes Array(Tuple(key String, value Tuple(
-            value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-            string_value String, int_value Int64, double_value Float64, bool_value Bool,
-            array_value String, kvlist_value String, bytes_value String)))),
-        scope_logs Array(Tuple(
-            scope Tuple(name String, version String),
-            log_records Array(Tuple(
-                time_unix_nano UInt64, severity_number Int32, severity_text String,
-                body Tuple(
-                    value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-                    string_value String, int_value Int64, double_value Float64, bool_value Bool,
-                    array_value String, kvlist_value String, bytes_value String),
-                attributes Array(Tuple(key String, value Tuple(
-                    value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-                    string_value String, int_value Int64, double_value Float64, bool_value Bool,
-                    array_value String, kvlist_value String, bytes_value String))),
-                trace_id String, span_id String, observed_time_unix_nano UInt64, event_name String
-            ))
+    resource Tuple(attributes Array(Tuple(key String, value String))),
+    scope_logs Array(Tuple(
+        scope Tuple(name String, version String),
+        log_records Array(Tuple(
+            time_unix_nano UInt64, severity_number Int32, severity_text String, body String,
+            attributes Array(Tuple(key String, value String)), dropped_attributes_count UInt32,
+            flags UInt32, trace_id String, span_id String, observed_time_unix_nano UInt64, event_name String
         ))
     ))
 ) ENGINE = Null;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_logs_to_resources TO resources AS
+SELECT DISTINCT meshscope_resource_id(resource.attributes) AS id, today() AS seen, meshscope_map(resource.attributes) AS attributes
+FROM otlp_logs_landing;
 
 CREATE TABLE IF NOT EXISTS logs (
     ts DateTime64(9) CODEC(Delta(8), ZSTD(1)),
@@ -31,18 +23,20 @@ CREATE TABLE IF NOT EXISTS logs (
     version LowCardinality(String),
     instance LowCardinality(String),
     mesh LowCardinality(String),
+    scope LowCardinality(String),
+    flags UInt32 CODEC(T64, ZSTD(1)),
     severity Int32,
     severity_text LowCardinality(String),
     event_name LowCardinality(String),
     body String CODEC(ZSTD(1)),
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     numbers Map(LowCardinality(String), Float64) CODEC(ZSTD(1)),
-    resource Map(LowCardinality(String), String) CODEC(ZSTD(1))
+    resource_id UInt64 CODEC(ZSTD(1))
 ) ENGINE = MergeTree
 PARTITION BY toDate(ts)
 ORDER BY (service, ts)
 TTL toDateTime(ts) + INTERVAL 7 DAY
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000, auto_statistics_types = '', ttl_only_drop_parts = 1;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_logs_to_logs TO logs AS
 WITH
@@ -50,7 +44,7 @@ WITH
     fromUnixTimestamp64Nano(toInt64(least(nanos, 9000000000000000000))) AS stamped,
     -- A time outside this is stored as now, with the original in the attributes, as for spans.
     stamped BETWEEN now64(9) - INTERVAL 7 DAY AND now64(9) + INTERVAL 1 DAY AS in_range,
-    arrayFilter(kv -> kv.value.value IN ('int_value', 'double_value'), l.attributes) AS numeric
+    arrayFilter(kv -> ascii(kv.value) IN (0x18, 0x21), l.attributes) AS numeric
 SELECT
     if(in_range, stamped, now64(9)) AS ts,
     -- Ids of another length are none, as OTLP has it for logs.
@@ -60,22 +54,25 @@ SELECT
     r['service.version'] AS version,
     r['service.instance.id'] AS instance,
     r['mesh.name'] AS mesh,
+    scope,
+    l.flags AS flags,
     l.severity_number AS severity,
     l.severity_text AS severity_text,
     l.event_name AS event_name,
     meshscope_text(l.body) AS body,
     mapUpdate(
-        mapFromArrays(l.attributes.key, arrayMap(v -> meshscope_text(v), l.attributes.value)),
-        if(in_range OR nanos = 0, map(), map('meshscope.original_time_unix_nano', toString(nanos)))) AS attributes,
-    mapFromArrays(arrayMap(kv -> kv.key, numeric),
-        arrayMap(kv -> if(kv.value.value = 'int_value', toFloat64(kv.value.int_value), kv.value.double_value), numeric)) AS numbers,
-    r AS resource
+        meshscope_map(l.attributes),
+        mapConcat(
+            if(in_range OR nanos = 0, map(), map('meshscope.original_time_unix_nano', toString(nanos))),
+            if(l.dropped_attributes_count = 0, map(), map('otel.dropped_attributes_count', toString(l.dropped_attributes_count))))) AS attributes,
+    mapFromArrays(numeric.key, arrayMap(v -> toFloat64(meshscope_text(v)), numeric.value)) AS numbers,
+    resource_id
 FROM (
-    SELECT r, arrayJoin(scope_log.log_records) AS l
+    SELECT r, resource_id, scope, arrayJoin(records) AS l
     FROM (
-        SELECT mapFromArrays(rl.resource.attributes.key, arrayMap(v -> meshscope_text(v), rl.resource.attributes.value)) AS r,
-               arrayJoin(rl.scope_logs) AS scope_log
-        FROM (SELECT arrayJoin(resource_logs) AS rl FROM otlp_logs_landing)
+        SELECT meshscope_map(resource.attributes) AS r, meshscope_resource_id(resource.attributes) AS resource_id,
+            arrayJoin(scope_logs) AS scope_log, scope_log.scope.name AS scope, scope_log.log_records AS records
+        FROM otlp_logs_landing
     )
 );
 
@@ -97,7 +94,7 @@ CREATE TABLE IF NOT EXISTS mesh_events (
 PARTITION BY toDate(ts)
 ORDER BY (ts, type, source, destination)
 TTL toDateTime(ts) + INTERVAL 30 DAY
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000, auto_statistics_types = '', ttl_only_drop_parts = 1;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS logs_to_mesh_events TO mesh_events AS
 SELECT

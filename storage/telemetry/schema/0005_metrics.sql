@@ -3,98 +3,67 @@
 -- `data` and `value` bear their oneof's own name (see 0001_spans.sql); an enum's numbers are the tags of its members.
 -- The optional fields of histograms are oneofs of one member in our otlp.proto, so that a sum of 0 differs from none.
 CREATE TABLE IF NOT EXISTS otlp_metrics_landing (
-    resource_metrics Array(Tuple(
-        resource Tuple(attributes Array(Tuple(key String, value Tuple(
-            value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-            string_value String, int_value Int64, double_value Float64, bool_value Bool,
-            array_value String, kvlist_value String, bytes_value String)))),
-        scope_metrics Array(Tuple(
-            scope Tuple(name String, version String),
-            metrics Array(Tuple(
-                name String, unit String,
-                data Enum8('none'=0,'gauge'=5,'sum'=7,'histogram'=9,'exponential_histogram'=10,'summary'=11),
-                gauge Tuple(data_points Array(Tuple(
-                    start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32,
-                    value Enum8('none'=0,'as_double'=4,'as_int'=6), as_double Float64, as_int Int64,
-                    attributes Array(Tuple(key String, value Tuple(
-                        value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-                        string_value String, int_value Int64, double_value Float64, bool_value Bool,
-                        array_value String, kvlist_value String, bytes_value String))),
-                    exemplars Array(Tuple(
-                        time_unix_nano UInt64, value Enum8('none'=0,'as_double'=3,'as_int'=6), as_double Float64, as_int Int64,
-                        span_id String, trace_id String,
-                        filtered_attributes Array(Tuple(key String, value Tuple(
-                            value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-                            string_value String, int_value Int64, double_value Float64, bool_value Bool,
-                            array_value String, kvlist_value String, bytes_value String)))))
-                ))),
-                sum Tuple(aggregation_temporality Int32, is_monotonic Bool, data_points Array(Tuple(
-                    start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32,
-                    value Enum8('none'=0,'as_double'=4,'as_int'=6), as_double Float64, as_int Int64,
-                    attributes Array(Tuple(key String, value Tuple(
-                        value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-                        string_value String, int_value Int64, double_value Float64, bool_value Bool,
-                        array_value String, kvlist_value String, bytes_value String))),
-                    exemplars Array(Tuple(
-                        time_unix_nano UInt64, value Enum8('none'=0,'as_double'=3,'as_int'=6), as_double Float64, as_int Int64,
-                        span_id String, trace_id String,
-                        filtered_attributes Array(Tuple(key String, value Tuple(
-                            value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-                            string_value String, int_value Int64, double_value Float64, bool_value Bool,
-                            array_value String, kvlist_value String, bytes_value String)))))
-                ))),
-                histogram Tuple(aggregation_temporality Int32, data_points Array(Tuple(
-                    start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, count UInt64,
-                    optional_sum Enum8('none'=0,'sum'=5), sum Float64,
-                    optional_min Enum8('none'=0,'min'=11), min Float64,
-                    optional_max Enum8('none'=0,'max'=12), max Float64,
-                    bucket_counts Array(UInt64), explicit_bounds Array(Float64),
-                    attributes Array(Tuple(key String, value Tuple(
-                        value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-                        string_value String, int_value Int64, double_value Float64, bool_value Bool,
-                        array_value String, kvlist_value String, bytes_value String))),
-                    exemplars Array(Tuple(
-                        time_unix_nano UInt64, value Enum8('none'=0,'as_double'=3,'as_int'=6), as_double Float64, as_int Int64,
-                        span_id String, trace_id String,
-                        filtered_attributes Array(Tuple(key String, value Tuple(
-                            value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-                            string_value String, int_value Int64, double_value Float64, bool_value Bool,
-                            array_value String, kvlist_value String, bytes_value String)))))
-                ))),
-                exponential_histogram Tuple(aggregation_temporality Int32, data_points Array(Tuple(
-                    start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, count UInt64,
-                    optional_sum Enum8('none'=0,'sum'=5), sum Float64,
-                    optional_min Enum8('none'=0,'min'=12), min Float64,
-                    optional_max Enum8('none'=0,'max'=13), max Float64,
-                    scale Int32, zero_count UInt64, zero_threshold Float64,
-                    positive Tuple(offset Int32, bucket_counts Array(UInt64)), negative Tuple(offset Int32, bucket_counts Array(UInt64)),
-                    attributes Array(Tuple(key String, value Tuple(
-                        value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-                        string_value String, int_value Int64, double_value Float64, bool_value Bool,
-                        array_value String, kvlist_value String, bytes_value String))),
-                    exemplars Array(Tuple(
-                        time_unix_nano UInt64, value Enum8('none'=0,'as_double'=3,'as_int'=6), as_double Float64, as_int Int64,
-                        span_id String, trace_id String,
-                        filtered_attributes Array(Tuple(key String, value Tuple(
-                            value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-                            string_value String, int_value Int64, double_value Float64, bool_value Bool,
-                            array_value String, kvlist_value String, bytes_value String)))))
-                ))),
-                summary Tuple(data_points Array(Tuple(
-                    start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, count UInt64, sum Float64,
-                    quantile_values Array(Tuple(quantile Float64, value Float64)),
-                    attributes Array(Tuple(key String, value Tuple(
-                        value Enum8('none'=0,'string_value'=1,'bool_value'=2,'int_value'=3,'double_value'=4,'array_value'=5,'kvlist_value'=6,'bytes_value'=7),
-                        string_value String, int_value Int64, double_value Float64, bool_value Bool,
-                        array_value String, kvlist_value String, bytes_value String)))
-                )))
-            ))
+    resource Tuple(attributes Array(Tuple(key String, value String))),
+    scope_metrics Array(Tuple(
+        scope Tuple(name String, version String),
+        metrics Array(Tuple(
+            name String, unit String,
+            data Enum8('none'=0,'gauge'=5,'sum'=7,'histogram'=9,'exponential_histogram'=10,'summary'=11),
+            gauge Tuple(data_points Array(Tuple(
+                start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32,
+                value Enum8('none'=0,'as_double'=4,'as_int'=6), as_double Float64, as_int Int64,
+                attributes Array(Tuple(key String, value String)),
+                exemplars Array(Tuple(
+                    time_unix_nano UInt64, value Enum8('none'=0,'as_double'=3,'as_int'=6), as_double Float64, as_int Int64,
+                    span_id String, trace_id String,
+                    filtered_attributes Array(Tuple(key String, value String))))
+            ))),
+            sum Tuple(aggregation_temporality Int32, is_monotonic Bool, data_points Array(Tuple(
+                start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32,
+                value Enum8('none'=0,'as_double'=4,'as_int'=6), as_double Float64, as_int Int64,
+                attributes Array(Tuple(key String, value String)),
+                exemplars Array(Tuple(
+                    time_unix_nano UInt64, value Enum8('none'=0,'as_double'=3,'as_int'=6), as_double Float64, as_int Int64,
+                    span_id String, trace_id String,
+                    filtered_attributes Array(Tuple(key String, value String))))
+            ))),
+            histogram Tuple(aggregation_temporality Int32, data_points Array(Tuple(
+                start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, count UInt64,
+                optional_sum Enum8('none'=0,'sum'=5), sum Float64,
+                optional_min Enum8('none'=0,'min'=11), min Float64,
+                optional_max Enum8('none'=0,'max'=12), max Float64,
+                bucket_counts Array(UInt64), explicit_bounds Array(Float64),
+                attributes Array(Tuple(key String, value String)),
+                exemplars Array(Tuple(
+                    time_unix_nano UInt64, value Enum8('none'=0,'as_double'=3,'as_int'=6), as_double Float64, as_int Int64,
+                    span_id String, trace_id String,
+                    filtered_attributes Array(Tuple(key String, value String))))
+            ))),
+            exponential_histogram Tuple(aggregation_temporality Int32, data_points Array(Tuple(
+                start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, count UInt64,
+                optional_sum Enum8('none'=0,'sum'=5), sum Float64,
+                optional_min Enum8('none'=0,'min'=12), min Float64,
+                optional_max Enum8('none'=0,'max'=13), max Float64,
+                scale Int32, zero_count UInt64, zero_threshold Float64,
+                positive Tuple(offset Int32, bucket_counts Array(UInt64)), negative Tuple(offset Int32, bucket_counts Array(UInt64)),
+                attributes Array(Tuple(key String, value String)),
+                exemplars Array(Tuple(
+                    time_unix_nano UInt64, value Enum8('none'=0,'as_double'=3,'as_int'=6), as_double Float64, as_int Int64,
+                    span_id String, trace_id String,
+                    filtered_attributes Array(Tuple(key String, value String))))
+            ))),
+            summary Tuple(data_points Array(Tuple(
+                start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, count UInt64, sum Float64,
+                quantile_values Array(Tuple(quantile Float64, value Float64)),
+                attributes Array(Tuple(key String, value String))
+            )))
         ))
     ))
 ) ENGINE = Null;
 
-CREATE FUNCTION IF NOT EXISTS meshscope_map AS pairs -> mapFromArrays(
-    tupleElement(pairs, 'key'), arrayMap(v -> meshscope_text(v), tupleElement(pairs, 'value')));
+CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_metrics_to_resources TO resources AS
+SELECT DISTINCT meshscope_resource_id(resource.attributes) AS id, today() AS seen, meshscope_map(resource.attributes) AS attributes
+FROM otlp_metrics_landing;
 
 CREATE FUNCTION IF NOT EXISTS meshscope_nanos AS ns -> fromUnixTimestamp64Nano(toInt64(least(ns, 9000000000000000000)));
 
@@ -108,9 +77,8 @@ CREATE FUNCTION IF NOT EXISTS meshscope_start AS ns -> meshscope_nanos(
     if(ns BETWEEN 1000000000000000 AND 9999999999999999, ns * 1000, ns));
 
 -- Envoy under App Mesh names no service in the resource; it tags each point with its virtual node.
-CREATE FUNCTION IF NOT EXISTS meshscope_service AS (r, a) -> multiIf(
-    mapContains(r, 'service.name'), r['service.name'],
-    mapContains(r, 'mesh.virtual_node'), r['mesh.virtual_node'],
+CREATE FUNCTION IF NOT EXISTS meshscope_service AS (named, a) -> multiIf(
+    named != '', named,
     mapContains(a, 'appmesh.virtual_node'), a['appmesh.virtual_node'],
     'unknown_service');
 
@@ -141,12 +109,12 @@ CREATE TABLE IF NOT EXISTS metric_points (
     flags UInt32 CODEC(T64, ZSTD(1)),
     exemplars Array(Tuple(ts DateTime64(9), value Float64, trace_id FixedString(16), span_id UInt64, attributes Map(LowCardinality(String), String))) CODEC(ZSTD(1)),
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    resource Map(LowCardinality(String), String) CODEC(ZSTD(1))
+    resource_id UInt64 CODEC(ZSTD(1))
 ) ENGINE = MergeTree
 PARTITION BY toDate(ts)
 ORDER BY (service, name, series, toUnixTimestamp(ts))
 TTL toDateTime(ts) + INTERVAL 7 DAY
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000, auto_statistics_types = '', ttl_only_drop_parts = 1;
 
 -- Explicit and exponential histograms: the ones have `bounds` and `counts`, the others a scale and buckets on both sides of zero.
 CREATE TABLE IF NOT EXISTS metric_histograms (
@@ -178,12 +146,12 @@ CREATE TABLE IF NOT EXISTS metric_histograms (
     flags UInt32 CODEC(T64, ZSTD(1)),
     exemplars Array(Tuple(ts DateTime64(9), value Float64, trace_id FixedString(16), span_id UInt64, attributes Map(LowCardinality(String), String))) CODEC(ZSTD(1)),
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    resource Map(LowCardinality(String), String) CODEC(ZSTD(1))
+    resource_id UInt64 CODEC(ZSTD(1))
 ) ENGINE = MergeTree
 PARTITION BY toDate(ts)
 ORDER BY (service, name, series, toUnixTimestamp(ts))
 TTL toDateTime(ts) + INTERVAL 7 DAY
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000, auto_statistics_types = '', ttl_only_drop_parts = 1;
 
 -- Summaries: quantiles that the sender worked out, `values[i]` at `quantiles[i]`.
 CREATE TABLE IF NOT EXISTS metric_summaries (
@@ -203,16 +171,17 @@ CREATE TABLE IF NOT EXISTS metric_summaries (
     `values` Array(Float64) CODEC(ZSTD(1)),
     flags UInt32 CODEC(T64, ZSTD(1)),
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    resource Map(LowCardinality(String), String) CODEC(ZSTD(1))
+    resource_id UInt64 CODEC(ZSTD(1))
 ) ENGINE = MergeTree
 PARTITION BY toDate(ts)
 ORDER BY (service, name, series, toUnixTimestamp(ts))
 TTL toDateTime(ts) + INTERVAL 7 DAY
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000, auto_statistics_types = '', ttl_only_drop_parts = 1;
 
 -- First step: protobuf's shapes become plain columns, a row for each metric. Nothing is stored here either.
 CREATE TABLE IF NOT EXISTS otlp_metrics (
-    r Map(LowCardinality(String), String), resource_hash UInt64, scope LowCardinality(String), name LowCardinality(String), unit LowCardinality(String),
+    named LowCardinality(String), version LowCardinality(String), instance LowCardinality(String), mesh LowCardinality(String),
+    resource_id UInt64, scope LowCardinality(String), name LowCardinality(String), unit LowCardinality(String),
     kind Enum8('none' = 0, 'gauge' = 5, 'sum' = 7, 'histogram' = 9, 'exponential_histogram' = 10, 'summary' = 11),
     temporality Enum8('unspecified' = 0, 'delta' = 1, 'cumulative' = 2), monotonic Bool,
     numbers Array(Tuple(a Map(LowCardinality(String), String), start_ns UInt64, time_ns UInt64, flags UInt32,
@@ -232,7 +201,7 @@ WITH
     -- Only the member that was sent is not 0.
     m.sum.aggregation_temporality + m.histogram.aggregation_temporality + m.exponential_histogram.aggregation_temporality AS told
 SELECT
-    r, cityHash64(mapSort(r)) AS resource_hash, scope, m.name AS name, m.unit AS unit, m.data AS kind,
+    named, version, instance, mesh, resource_id, scope, m.name AS name, m.unit AS unit, m.data AS kind,
     if(told IN (1, 2), told, 0) AS temporality,
     m.sum.is_monotonic AS monotonic,
     arrayMap(p -> (meshscope_map(p.attributes), p.start_time_unix_nano, p.time_unix_nano, p.flags, meshscope_exemplars(p.exemplars),
@@ -251,10 +220,19 @@ SELECT
     arrayMap(p -> (meshscope_map(p.attributes), p.start_time_unix_nano, p.time_unix_nano, p.flags, p.count, p.sum,
         p.quantile_values.quantile, p.quantile_values.value), m.summary.data_points) AS summaries
 FROM (
-    SELECT r, scope_metric.scope.name AS scope, arrayJoin(scope_metric.metrics) AS m
+    SELECT named, version, instance, mesh, resource_id, toLowCardinality(scope_metric.scope.name) AS scope,
+        arrayJoin(scope_metric.metrics) AS m
     FROM (
-        SELECT meshscope_map(rm.resource.attributes) AS r, arrayJoin(rm.scope_metrics) AS scope_metric
-        FROM (SELECT arrayJoin(resource_metrics) AS rm FROM otlp_metrics_landing)
+        SELECT
+            toLowCardinality(if(mapContains(r, 'service.name'), r['service.name'], r['mesh.virtual_node'])) AS named,
+            toLowCardinality(r['service.version']) AS version,
+            toLowCardinality(r['service.instance.id']) AS instance,
+            toLowCardinality(r['mesh.name']) AS mesh,
+            resource_id, arrayJoin(scope_metrics) AS scope_metric
+        FROM (
+            SELECT meshscope_map(resource.attributes) AS r, meshscope_resource_id(resource.attributes) AS resource_id, scope_metrics
+            FROM otlp_metrics_landing
+        )
     )
 );
 
@@ -263,39 +241,39 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_metrics_to_metric_points TO metric_p
 SELECT
     if(meshscope_in_range(p.time_ns), meshscope_nanos(p.time_ns), now64(9)) AS ts,
     meshscope_start(p.start_ns) AS start_ts,
-    meshscope_service(r, p.a) AS service,
-    r['service.version'] AS version,
-    r['service.instance.id'] AS instance,
-    if(mapContains(r, 'mesh.name'), r['mesh.name'], p.a['appmesh.mesh']) AS mesh,
+    meshscope_service(named, p.a) AS service,
+    version,
+    instance,
+    if(m.mesh != '', m.mesh, p.a['appmesh.mesh']) AS mesh,
     scope,
     name,
     unit,
     kind,
     temporality,
-    cityHash64(resource_hash, scope, mapSort(p.a)) AS series,
+    cityHash64(resource_id, scope, mapSort(p.a)) AS series,
     monotonic,
     p.value AS value,
     p.value_int AS value_int,
     p.flags AS flags,
     p.exemplars AS exemplars,
     mapUpdate(p.a, if(meshscope_in_range(p.time_ns), map(), map('meshscope.original_time_unix_nano', toString(p.time_ns)))) AS attributes,
-    mapFilter((k, v) -> k NOT IN ('service.name', 'service.version', 'service.instance.id', 'mesh.name'), r) AS resource
-FROM (SELECT r, resource_hash, scope, name, unit, kind, temporality, monotonic, arrayJoin(numbers) AS p FROM otlp_metrics);
+    resource_id
+FROM (SELECT named, version, instance, mesh, resource_id, scope, name, unit, kind, temporality, monotonic, arrayJoin(numbers) AS p FROM otlp_metrics) AS m;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_metrics_to_metric_histograms TO metric_histograms AS
 SELECT
     if(meshscope_in_range(p.time_ns), meshscope_nanos(p.time_ns), now64(9)) AS ts,
     meshscope_start(p.start_ns) AS start_ts,
-    meshscope_service(r, p.a) AS service,
-    r['service.version'] AS version,
-    r['service.instance.id'] AS instance,
-    if(mapContains(r, 'mesh.name'), r['mesh.name'], p.a['appmesh.mesh']) AS mesh,
+    meshscope_service(named, p.a) AS service,
+    version,
+    instance,
+    if(m.mesh != '', m.mesh, p.a['appmesh.mesh']) AS mesh,
     scope,
     name,
     unit,
     kind,
     temporality,
-    cityHash64(resource_hash, scope, mapSort(p.a)) AS series,
+    cityHash64(resource_id, scope, mapSort(p.a)) AS series,
     p.count AS count,
     p.sum AS sum,
     p.min AS min,
@@ -312,26 +290,26 @@ SELECT
     p.flags AS flags,
     p.exemplars AS exemplars,
     mapUpdate(p.a, if(meshscope_in_range(p.time_ns), map(), map('meshscope.original_time_unix_nano', toString(p.time_ns)))) AS attributes,
-    mapFilter((k, v) -> k NOT IN ('service.name', 'service.version', 'service.instance.id', 'mesh.name'), r) AS resource
-FROM (SELECT r, resource_hash, scope, name, unit, kind, temporality, arrayJoin(histograms) AS p FROM otlp_metrics);
+    resource_id
+FROM (SELECT named, version, instance, mesh, resource_id, scope, name, unit, kind, temporality, arrayJoin(histograms) AS p FROM otlp_metrics) AS m;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_metrics_to_metric_summaries TO metric_summaries AS
 SELECT
     if(meshscope_in_range(p.time_ns), meshscope_nanos(p.time_ns), now64(9)) AS ts,
     meshscope_start(p.start_ns) AS start_ts,
-    meshscope_service(r, p.a) AS service,
-    r['service.version'] AS version,
-    r['service.instance.id'] AS instance,
-    if(mapContains(r, 'mesh.name'), r['mesh.name'], p.a['appmesh.mesh']) AS mesh,
+    meshscope_service(named, p.a) AS service,
+    version,
+    instance,
+    if(m.mesh != '', m.mesh, p.a['appmesh.mesh']) AS mesh,
     scope,
     name,
     unit,
-    cityHash64(resource_hash, scope, mapSort(p.a)) AS series,
+    cityHash64(resource_id, scope, mapSort(p.a)) AS series,
     p.count AS count,
     p.sum AS sum,
     p.quantiles AS quantiles,
     p.`values` AS `values`,
     p.flags AS flags,
     mapUpdate(p.a, if(meshscope_in_range(p.time_ns), map(), map('meshscope.original_time_unix_nano', toString(p.time_ns)))) AS attributes,
-    mapFilter((k, v) -> k NOT IN ('service.name', 'service.version', 'service.instance.id', 'mesh.name'), r) AS resource
-FROM (SELECT r, resource_hash, scope, name, unit, arrayJoin(summaries) AS p FROM otlp_metrics);
+    resource_id
+FROM (SELECT named, version, instance, mesh, resource_id, scope, name, unit, arrayJoin(summaries) AS p FROM otlp_metrics) AS m;

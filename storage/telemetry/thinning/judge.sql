@@ -20,8 +20,8 @@ FROM (
     ) AS span
     LEFT JOIN (
         SELECT service, route, hop, sum(calls) AS requests, quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(latency)[{quantile:UInt8}] AS slow_ns
-        FROM golden_signals_10s
-        WHERE ts > toDateTime({slice:UInt32} - {past:UInt32}) AND ts < toDateTime({slice:UInt32} + {length:UInt32})
+        FROM golden_signals_1h
+        WHERE ts > toStartOfHour(toDateTime({slice:UInt32} - {past:UInt32})) AND ts < toDateTime({slice:UInt32} + {length:UInt32})
         GROUP BY service, route, hop
     ) AS usual USING (service, route, hop)
     GROUP BY trace_id

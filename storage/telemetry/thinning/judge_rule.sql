@@ -3,6 +3,7 @@
 INSERT INTO kept_traces
 SELECT DISTINCT toDateTime({slice:UInt32}) AS slice, trace_id, 4 AS why
 FROM spans
+LEFT JOIN (SELECT id, any(resources.attributes[{key:String}]) AS text FROM resources GROUP BY id) AS told ON spans.resource_id = told.id
 WHERE ts >= toDateTime64({slice:UInt32}, 9) AND ts < toDateTime64({slice:UInt32} + {length:UInt32}, 9)
     AND cityHash64(trace_id) % {buckets:UInt32} = {bucket:UInt32}
     AND ({service:String} = '' OR service = {service:String})
@@ -21,4 +22,4 @@ WHERE ts >= toDateTime64({slice:UInt32}, 9) AND ts < toDateTime64({slice:UInt32}
         {key:String} = 'mesh.name', toString(mesh),
         {key:String} = 'mesh.virtual_node', toString(node),
         mapContains(attributes, {key:String}), attributes[{key:String}],
-        resource[{key:String}]))
+        told.text))

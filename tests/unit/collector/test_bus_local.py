@@ -9,7 +9,6 @@ from collector.bus_local import BLOCK_COPIES, LocalBus
 from collector.counts import Counts
 from collector.journal import Block, Journal
 from core.clock import SystemClock
-from core.wire import delimited
 from storage.telemetry.engine import StoreUnavailable
 from tests.fakes.engine import RememberingEngine
 
@@ -24,7 +23,7 @@ async def test_requests_that_come_together_are_one_block(tmp_path: Path) -> None
     engine = RememberingEngine()
     bus = await _bus(engine, tmp_path)
     await asyncio.gather(*(bus.publish(b"request %d" % n) for n in range(20)))
-    assert list(engine.blocks.values()) == [delimited([b"request %d" % n for n in range(20)])]
+    assert list(engine.blocks.values()) == [[b"request %d" % n for n in range(20)]]
     await bus.close()
 
 
@@ -34,7 +33,7 @@ async def test_a_group_makes_no_more_copies_than_memory_allows(tmp_path: Path) -
     await asyncio.gather(
         *(bus.publish(b"request %d" % n, BLOCK_COPIES // 2) for n in range(5)), bus.publish(b"more", BLOCK_COPIES * 2)
     )
-    assert [block.count(b"request") + block.count(b"more") for block in engine.blocks.values()] == [2, 2, 1, 1]
+    assert [len(block) for block in engine.blocks.values()] == [2, 2, 1, 1]
     await bus.close()
 
 
@@ -49,7 +48,7 @@ async def test_who_waits_too_long_is_told_to_come_again_and_is_stored_once(tmp_p
     engine.open.set()
     await bus.close()
     await bus.publish(b"request")
-    assert list(engine.blocks.values()) == [delimited([b"request"])]
+    assert list(engine.blocks.values()) == [[b"request"]]
 
 
 async def test_nobody_is_answered_before_the_block_is_stored(tmp_path: Path) -> None:
@@ -70,7 +69,7 @@ async def test_the_same_bytes_again_are_stored_once(tmp_path: Path) -> None:
     bus = await _bus(engine, tmp_path)
     await asyncio.gather(bus.publish(b"same"), bus.publish(b"same"))
     await bus.publish(b"same")
-    assert list(engine.blocks.values()) == [delimited([b"same"])]
+    assert list(engine.blocks.values()) == [[b"same"]]
     await bus.close()
 
 
@@ -88,7 +87,7 @@ async def test_after_a_crash_the_block_in_doubt_is_sent_again_with_its_token(tmp
     Journal(tmp_path, "traces").write(Block("traces", "token-7", [b"d" * 16], [b"in doubt"]))
     engine = RememberingEngine()
     bus = await _bus(engine, tmp_path)
-    assert engine.blocks == {"token-7": delimited([b"in doubt"])}
+    assert engine.blocks == {"token-7": [b"in doubt"]}
     await bus.close()
 
 
@@ -109,7 +108,7 @@ async def test_one_bad_request_does_not_cost_the_good_ones(tmp_path: Path) -> No
     bus = await _bus(engine, tmp_path)
     answers = await asyncio.gather(*(bus.publish(each) for each in (b"good", b"bad", b"fine")), return_exceptions=True)
     assert [type(answer) for answer in answers] == [type(None), Malformed, type(None)]
-    assert sorted(engine.blocks.values()) == sorted([delimited([b"good"]), delimited([b"fine"])])
+    assert sorted(engine.blocks.values()) == sorted([[b"good"], [b"fine"]])
     await bus.close()
 
 
@@ -135,7 +134,7 @@ async def test_closing_stores_what_waits(tmp_path: Path) -> None:
     await asyncio.sleep(0)
     await bus.close()
     await publishing
-    assert list(engine.blocks.values()) == [delimited([b"late"])]
+    assert list(engine.blocks.values()) == [[b"late"]]
 
 
 async def test_a_bad_request_among_many_costs_few_inserts(tmp_path: Path) -> None:
@@ -167,7 +166,7 @@ async def test_a_request_before_the_block_in_doubt_is_known_too(tmp_path: Path) 
         bus = await _bus(after, tmp_path)
         await bus.publish(b"stored, but its answer was lost")
         await bus.close()
-    assert list(after.blocks.values()) == [delimited([b"in doubt"])]
+    assert list(after.blocks.values()) == [[b"in doubt"]]
 
 
 async def test_a_full_disk_holds_up_and_loses_nothing(tmp_path: Path) -> None:
@@ -180,7 +179,7 @@ async def test_a_full_disk_holds_up_and_loses_nothing(tmp_path: Path) -> None:
     assert not publishing.done()
     obstacle.rmdir()
     await asyncio.wait_for(publishing, 10)
-    assert list(engine.blocks.values()) == [delimited([b"request"])]
+    assert list(engine.blocks.values()) == [[b"request"]]
     await bus.close()
 
 
@@ -198,7 +197,7 @@ async def test_closing_while_the_store_is_away_ends_and_the_block_goes_again_at_
     assert [type(answer) for answer in answers] == [StoreUnavailable, StoreUnavailable]
     back = RememberingEngine()
     bus = await _bus(back, tmp_path)
-    assert back.blocks == {away.attempts[0]: delimited([b"first"])}
+    assert back.blocks == {away.attempts[0]: [b"first"]}
     await bus.close()
 
 
