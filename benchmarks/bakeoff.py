@@ -134,12 +134,14 @@ def _contests(engine: Engine, day: dict[str, Any]) -> list[Contest]:
 
 
 def _our_trace(engine: Engine) -> Ask:
-    """As the query API asks."""
+    """As the query API asks: where the trace lies, its spans, and the resources that they name."""
 
     def ask(values: dict[str, Any]) -> Rows:
         (lies,) = engine.query(question("trace_bounds"), values)
         where = {name: lies[name] for name in ("start_ns", "end_ns", "services")}
-        return engine.query(question("trace_spans"), values | where | {"limit": 20_001})
+        rows = engine.query(question("trace_spans"), values | where | {"limit": 20_001})
+        engine.query(question("trace_resources"), {"ids": sorted({row["resource_id"] for row in rows})})
+        return rows
 
     return ask
 
