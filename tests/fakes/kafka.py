@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from collector.kafka import TOPICS
+from tests.fakes.processes import until
 
 SCRIPT = Path(__file__).parent.parent.parent / "deploy/kafka/kafka"
 
@@ -30,7 +31,14 @@ class Kafka:
         subprocess.run([str(SCRIPT), "down", str(self._home)], check=True, timeout=60)
 
     def kill(self) -> None:
+        """Kill it, and see that it is gone; its process id may stay for a while when nobody fetches its exit status."""
         os.kill(int((self._home / "pid").read_text()), signal.SIGKILL)
+        (self._home / "pid").unlink()
+        until("the port being free", lambda: not self._listens())
+
+    def _listens(self) -> bool:
+        with socket.socket() as asking:
+            return asking.connect_ex(("127.0.0.1", self._port)) == 0
 
 
 @contextmanager
