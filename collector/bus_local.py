@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
@@ -83,7 +83,8 @@ class LocalBus:
 
     async def publish(self, request: bytes, copied: int = 0) -> None:
         """Take one request; on return it is committed (see Bus.publish)."""
-        digest = blake2b(request, digest_size=16).digest()
+        # CPUs have instructions for this one: half of what BLAKE2b costs.
+        digest = sha256(request).digest()
         if digest in self._recent:
             self._counts.repeated_requests[self._signal] += 1
             if (earlier := self._recent[digest]) is not None:

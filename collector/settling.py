@@ -13,6 +13,9 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 3.0
 
+REST = 9
+"""How many times as long as a look took the settler rests at least: under load edges are fresh later, not dearer."""
+
 
 class EdgeSettler:
     """Keeps ``edges_1m`` up to date; rests while nothing arrives."""
@@ -27,16 +30,16 @@ class EdgeSettler:
     async def run(self) -> None:
         """Settle until cancelled; the first look reaches back to what an earlier process left unsettled."""
         since = self._clock.now() - 2 * 3600
-        seen, quiet_since = -1, 0.0
+        seen, arrived, looked = -1, 0.0, 0.0
         while True:
             started = self._clock.now()
             blocks = self._counts.committed_blocks["traces"]
             if blocks != seen:
-                seen, quiet_since = blocks, started
-            # After the last block, lone halves still wait for their patience to run out.
-            if started - quiet_since <= PATIENCE_S + 2 * EVERY_S and await self.settle(since):
-                since = started
-            await self._clock.sleep(EVERY_S)
+                seen, arrived = blocks, started
+            # After the last block, lone halves still wait for their patience to run out: one more look when it has.
+            if looked <= arrived + PATIENCE_S + EVERY_S and await self.settle(since):
+                since = looked = started
+            await self._clock.sleep(max(EVERY_S, REST * (self._clock.now() - started)))
 
     async def settle(self, since: float) -> bool:
         """Settle what arrived after ``since``; return whether the store let us."""

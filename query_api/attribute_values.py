@@ -2,7 +2,7 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from pydantic import JsonValue
@@ -13,6 +13,29 @@ _NESTED = "\0"
 def shown(attributes: Mapping[str, str]) -> dict[str, JsonValue]:
     """Return attributes as spans keep them: a zero byte says that what follows is an encoded AnyValue, in base64."""
     return {key: _decoded(text[1:]) if text.startswith(_NESTED) else text for key, text in attributes.items()}
+
+
+def span_attributes(row: Mapping[str, Any]) -> dict[str, JsonValue]:
+    """Return all attributes of a row of ``spans``: what has a column of its own stands under its semantic convention."""
+    rest = shown(row["attributes"])
+    of_a_system = row["peer"] in (rest.get(key) for key in ("db.system.name", "db.system", "messaging.system"))
+    # An upstream address that the span did not bear itself is made of these two.
+    address, _, port = ("", "", "") if "upstream_address" in rest else row["upstream_address"].rpartition(":")
+    named = {
+        "http.request.method": row["http_method"],
+        "http.route": row["http_route"],
+        "http.response.status_code": str(row["http_status"] or ""),
+        "url.path": row["url_path"],
+        "client.address": row["client_address"],
+        "server.address": address,
+        "server.port": port,
+        "peer.service": "" if of_a_system else row["peer"],
+        "peer.version": row["peer_version"],
+        "upstream_cluster.name": row["upstream_cluster"],
+        "response_flags": row["response_flags"],
+        "http.request.resend_count": str(row["resend"] or ""),
+    }
+    return {key: text for key, text in named.items() if text} | rest
 
 
 def shown_encoded(attributes: Mapping[str, str]) -> dict[str, JsonValue]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import JsonValue
 
-from query_api.attribute_values import shown, shown_encoded
+from query_api.attribute_values import shown, shown_encoded, span_attributes
 from query_api.faults import InvalidParameter, NotFound
 from query_api.parameters import PLAIN, Answer, Asked, Instant, Text, Windowed
 from query_api.questions import Questions, Row
@@ -17,6 +17,7 @@ from query_api.trace_tree import tree_order
 MAX_TRACES = 1000
 MAX_SPANS = 20_000
 _FOREVER_NS = 2**63 - 1
+_NO_PARENT = "0" * 16
 _FIRST_LOOK_NS = 60_000_000_000
 Duration = Annotated[
     str,
@@ -169,10 +170,10 @@ def router(ask: Questions, asked: Asked) -> APIRouter:
         if not bounds:
             raise NotFound(f"No trace {trace_id} is known.")
         (where,) = bounds
-        lies = {"start_ns": where["start_ns"], "end_ns": where["end_ns"], "services": where["services"]}
-        rows = await ask.ask("trace_spans", trace_id=trace_id, **lies, limit=MAX_SPANS + 1)
+        lies = {"trace_id": trace_id, "start_ns": where["start_ns"], "end_ns": where["end_ns"]}
+        rows = await ask.ask("trace_spans", **lies, limit=MAX_SPANS + 1)
         resources = await ask.ask("trace_resources", ids=sorted({row["resource_id"] for row in rows}))
-        kept = await ask.one("trace_kept_because", trace_id=trace_id, start_ns=where["start_ns"], end_ns=where["end_ns"])
+        kept = await ask.one("trace_kept_because", **lies)
         # Thousands of spans take a while to write down: not on the event loop.
         return Response(
             await asyncio.to_thread(_written, trace_id, where, rows, resources, kept["reasons"]), media_type="application/json"
@@ -222,10 +223,13 @@ def _written(trace_id: str, where: Row, rows: list[Row], resources: list[Row], k
 def _span(row: Row, depth: int, senders: dict[int, dict[str, JsonValue]]) -> Span:
     told = {
         "depth": depth,
-        "attributes": shown(row["attributes"]),
+        "parent_id": None if row["parent_id"] == _NO_PARENT else row["parent_id"],
+        "offset_ms": row["offset_ns"] / 1e6,
+        "duration_ms": row["duration_ns"] / 1e6,
+        "attributes": span_attributes(row),
         "resource": senders.get(row["resource_id"], {}),
         "events": [
-            {"offset_ms": offset, "name": name, "attributes": shown_encoded(encoded)} for offset, name, encoded in row["events"]
+            {"offset_ms": ns / 1e6, "name": name, "attributes": shown_encoded(encoded)} for ns, name, encoded in row["events"]
         ],
         "links": [
             {"trace_id": trace, "span_id": span, "trace_state": state, "attributes": shown_encoded(encoded)}

@@ -7,32 +7,35 @@
 CREATE TABLE IF NOT EXISTS half_edges (
     trace_id FixedString(16) CODEC(ZSTD(1)),
     link UInt64 CODEC(ZSTD(1)),
-    side Enum8('client' = 0, 'server' = 1),
+    side Enum8('client' = 0, 'server' = 1) CODEC(ZSTD(1)),
     other UInt64 CODEC(ZSTD(1)),
     arrived DateTime CODEC(Delta(4), ZSTD(1)),
     ts DateTime CODEC(Delta(4), ZSTD(1)),
-    service LowCardinality(String),
-    version LowCardinality(String),
-    hop LowCardinality(String),
+    service LowCardinality(String) CODEC(ZSTD(1)),
+    version LowCardinality(String) CODEC(ZSTD(1)),
+    hop LowCardinality(String) CODEC(ZSTD(1)),
     duration_ns UInt64 CODEC(T64, ZSTD(1)),
-    error Bool,
+    error Bool CODEC(ZSTD(1)),
     resend UInt16 CODEC(T64, ZSTD(1)),
-    peer LowCardinality(String),
-    peer_version LowCardinality(String),
-    cluster LowCardinality(String),
-    address LowCardinality(String)
+    peer LowCardinality(String) CODEC(ZSTD(1)),
+    peer_version LowCardinality(String) CODEC(ZSTD(1)),
+    cluster LowCardinality(String) CODEC(ZSTD(1)),
+    address LowCardinality(String) CODEC(ZSTD(1))
 ) ENGINE = MergeTree
 ORDER BY (trace_id, link)
 TTL arrived + INTERVAL 2 HOUR
 SETTINGS non_replicated_deduplication_window = 1000, auto_statistics_types = '', merge_selector_base = 10;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS spans_to_half_edges TO half_edges AS
-WITH kind IN ('client', 'producer') AS is_client
+WITH
+    kind IN ('client', 'producer') AS is_client,
+    reinterpretAsUInt64(substring(ids, 1, 8)) AS own,
+    reinterpretAsUInt64(substring(ids, 9, 8)) AS parent
 SELECT
     trace_id,
-    if(is_client, span_id, parent_id) AS link,
+    if(is_client, own, parent) AS link,
     if(is_client, 'client', 'server') AS side,
-    if(is_client, parent_id, span_id) AS other,
+    if(is_client, parent, own) AS other,
     now() AS arrived,
     toDateTime(ts) AS ts,
     service,
@@ -63,24 +66,24 @@ TTL seen + INTERVAL 7 DAY;
 -- calls = 0 says that the pairs turned out to belong elsewhere.
 CREATE TABLE IF NOT EXISTS edges_1m (
     minute DateTime CODEC(DoubleDelta, ZSTD(1)),
-    source LowCardinality(String),
-    destination LowCardinality(String),
-    source_version LowCardinality(String),
-    destination_version LowCardinality(String),
-    calls UInt64,
-    errors UInt64,
-    retries UInt64,
-    paired UInt64,
-    duration_ns UInt64,
-    latency AggregateFunction(quantilesDD(0.01, 0.5, 0.95, 0.99), UInt64),
+    source LowCardinality(String) CODEC(ZSTD(1)),
+    destination LowCardinality(String) CODEC(ZSTD(1)),
+    source_version LowCardinality(String) CODEC(ZSTD(1)),
+    destination_version LowCardinality(String) CODEC(ZSTD(1)),
+    calls UInt64 CODEC(T64, ZSTD(1)),
+    errors UInt64 CODEC(T64, ZSTD(1)),
+    retries UInt64 CODEC(T64, ZSTD(1)),
+    paired UInt64 CODEC(T64, ZSTD(1)),
+    duration_ns UInt64 CODEC(T64, ZSTD(1)),
+    latency AggregateFunction(quantilesDD(0.01, 0.5, 0.95, 0.99), UInt64) CODEC(ZSTD(1)),
     -- A call on its way: as the caller saw it, the caller's proxy, the callee's proxy, the callee. Sums, and how many were seen.
-    hop_ns Array(UInt64),
-    hop_calls Array(UInt64),
-    slowest_trace FixedString(16),
-    failed_trace FixedString(16),
+    hop_ns Array(UInt64) CODEC(ZSTD(1)),
+    hop_calls Array(UInt64) CODEC(ZSTD(1)),
+    slowest_trace FixedString(16) CODEC(ZSTD(1)),
+    failed_trace FixedString(16) CODEC(ZSTD(1)),
     computed DateTime64(3)
 ) ENGINE = ReplacingMergeTree(computed)
 PARTITION BY toDate(minute)
 ORDER BY (minute, source, destination, source_version, destination_version)
 TTL minute + INTERVAL 7 DAY
-SETTINGS ttl_only_drop_parts = 1;
+SETTINGS ttl_only_drop_parts = 1, auto_statistics_types = '', index_granularity = 64;
