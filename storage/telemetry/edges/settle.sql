@@ -127,6 +127,7 @@ SELECT
     quantilesDDArrayStateIf(0.01, 0.5, 0.95, 0.99)(durations, notEmpty(durations)) AS latency,
     sumForEach(hop_ns) AS hop_ns,
     sumForEach(hop_calls) AS hop_calls,
+    max(slowest) AS slowest_ns,
     argMax(trace_id, slowest) AS slowest_trace,
     max(failed_trace) AS failed_trace,
     now64(3) AS computed

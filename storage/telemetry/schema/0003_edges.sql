@@ -79,6 +79,7 @@ CREATE TABLE IF NOT EXISTS edges_1m (
     -- A call on its way: as the caller saw it, the caller's proxy, the callee's proxy, the callee. Sums, and how many were seen.
     hop_ns Array(UInt64) CODEC(ZSTD(1)),
     hop_calls Array(UInt64) CODEC(ZSTD(1)),
+    slowest_ns UInt64 CODEC(T64, ZSTD(1)),
     slowest_trace FixedString(16) CODEC(ZSTD(1)),
     failed_trace FixedString(16) CODEC(ZSTD(1)),
     computed DateTime64(3)
