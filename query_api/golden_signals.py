@@ -11,9 +11,9 @@ from query_api.coverage import Coverage, cover
 from query_api.faults import NotFound
 from query_api.parameters import Answer, Asked, Instant, ServiceName, Windowed, upto
 from query_api.questions import Questions, Row
+from query_api.rollups import dividing, suited
 from query_api.times import Window, moment, step_s
 
-GRAIN_S = 10
 MAX_POINTS = 1000
 MAX_GROUPS = 20
 
@@ -31,7 +31,10 @@ class Point(Answer):
 
 
 class Total(Answer):
-    """The whole window."""
+    """The whole window.
+
+    ``slowest_trace`` and ``failed_trace`` are traces to look at: of the slowest request, and of one of the newest that failed.
+    """
 
     calls: int
     errors: int
@@ -40,10 +43,12 @@ class Total(Answer):
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
+    slowest_trace: str | None
+    failed_trace: str | None
 
 
 class Series(Answer):
-    """One group: a version, a route, or everything ("")."""
+    """One group: a version, a route, a zone, or everything ("")."""
 
     group: str
     points: list[Point]
@@ -62,7 +67,9 @@ class GoldenSignals(Windowed):
     truncated: bool
 
 
-NOTHING = Total(calls=0, errors=0, rate=0, error_rate=0, p50_ms=None, p95_ms=None, p99_ms=None)
+NOTHING = Total(
+    calls=0, errors=0, rate=0, error_rate=0, p50_ms=None, p95_ms=None, p99_ms=None, slowest_trace=None, failed_trace=None
+)
 
 
 def points(rows: Iterable[Row], covered: Coverage, step: int) -> list[Point]:
@@ -90,23 +97,32 @@ def router(ask: Questions, asked: Asked, clock: Clock) -> APIRouter:
                 json_schema_extra={"pattern": "^[1-9][0-9]{0,6}[smhd]$"},
             ),
         ] = "10s",
-        by: Annotated[Literal["", "version", "route"], Query(description="One series for each version or route.")] = "",
+        by: Annotated[
+            Literal["", "version", "route", "zone"], Query(description="One series for each version, route or zone.")
+        ] = "",
     ) -> GoldenSignals:
         """Show one service's golden signals over time."""
-        length = step_s(step, window, grain=GRAIN_S, most=MAX_POINTS)
-        covered = cover(window, grain=GRAIN_S, first_ns=await ask.first_ns(), now=clock.now())
+        kept = await ask.kept()
+        holding = kept.holding(window)
+        length = step_s(step, window, grain=holding[0].grain_s, most=MAX_POINTS)
+        rollup = suited(window, holding)
+        covered = cover(window, grain=rollup.grain_s, first_ns=kept.first_ns, now=clock.now())
         which = {"service": name, "from_s": covered.from_s, "to_s": covered.to_s, "by": by}
-        rows = await ask.ask("golden_signals_totals", **which, seconds=covered.seconds, limit=MAX_GROUPS + 1)
+        rows = await ask.ask("golden_signals_totals", **which, rollup=rollup.table, seconds=covered.seconds, limit=MAX_GROUPS + 1)
         if not rows and not (await ask.one("service_known", service=name))["known"]:
             raise NotFound(f"Nothing was heard from a service named {name!r}.")
-        totals, truncated = upto(rows, MAX_GROUPS)
-        groups = [row["group"] for row in totals]
-        moments = {"groups": groups, "step": length, "since": covered.since, "until": covered.until}
-        steps = await ask.ask("golden_signals_points", **which, **moments) if groups else []
+        totals, truncated = upto([row for row in rows if row["hop"] == rows[0]["hop"]], MAX_GROUPS)
+        steps: list[Row] = []
+        if totals:
+            finer = dividing(length, holding, coarsest=rollup)
+            moments = {"step": length, "since": covered.since, "until": covered.until}
+            groups = {"groups": [row["group"] for row in totals], "hop": totals[0]["hop"]}
+            steps = await ask.ask("golden_signals_points", **which, **moments, **groups, rollup=finer.table)
         series = await asyncio.to_thread(_series, totals, steps, covered, length)
         if not series and not by:
             series = [Series(group="", points=points([], covered, length), total=NOTHING)]
-        return GoldenSignals(service=name, start=window.start, end=window.end, step_s=length, series=series, truncated=truncated)
+        shown = covered.shown
+        return GoldenSignals(service=name, start=shown.start, end=shown.end, step_s=length, series=series, truncated=truncated)
 
     return routes
 

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from query_api.faults import TooManyQuestions, TooMuchAsked
+from query_api.rollups import Kept, kept
 from storage.telemetry.engine import Engine, StoreUnavailable
 from storage.telemetry.questions import question
 
@@ -47,7 +48,6 @@ class Questions:
         (row,) = await self.ask(name, **parameters)
         return row
 
-    async def first_ns(self) -> int | None:
-        """Return since when there is data, in nanoseconds since the Unix epoch; None when there is none."""
-        found: int | None = (await self.one("coverage"))["first_ns"]
-        return found
+    async def kept(self) -> Kept:
+        """Return since when there is data, and in which rollups."""
+        return kept(**await self.one("coverage"))

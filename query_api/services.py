@@ -5,17 +5,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from core.clock import Clock
-from query_api.coverage import cover
+from query_api.coverage import Coverage, cover
 from query_api.parameters import Answer, Asked, Instant, Windowed, upto
 from query_api.questions import Questions, Row
+from query_api.rollups import Rollup, suited
 from query_api.times import Window
 
 MAX_SERVICES = 2000
-GRAIN_S = 10
 
 
 class ServiceRow(Answer):
-    """One service and its golden signals over the window; ``last_seen`` is exact to ten seconds."""
+    """One service and its golden signals over the window; ``last_seen`` is exact to the grain of its counts."""
 
     name: str
     versions: list[str]
@@ -34,11 +34,10 @@ class Services(Windowed):
     truncated: bool
 
 
-async def service_rows(ask: Questions, asked: Window, now: float) -> tuple[list[Row], bool]:
+async def service_rows(ask: Questions, rollup: Rollup, covered: Coverage) -> tuple[list[Row], bool]:
     """Return the services' rows, busiest first, and whether there are more."""
-    covered = cover(asked, grain=GRAIN_S, first_ns=await ask.first_ns(), now=now)
-    rows = await ask.ask("services", from_s=covered.from_s, to_s=covered.to_s, seconds=covered.seconds, limit=MAX_SERVICES + 1)
-    return upto(rows, MAX_SERVICES)
+    which = {"rollup": rollup.table, "from_s": covered.from_s, "to_s": covered.to_s, "seconds": covered.seconds}
+    return upto(await ask.ask("services", **which, limit=MAX_SERVICES + 1), MAX_SERVICES)
 
 
 def router(ask: Questions, asked: Asked, clock: Clock) -> APIRouter:
@@ -48,8 +47,11 @@ def router(ask: Questions, asked: Asked, clock: Clock) -> APIRouter:
     @routes.get("/services")
     async def services(window: Annotated[Window, Depends(asked.window)]) -> Services:
         """List the services that took requests, with their golden signals over the window."""
-        rows, truncated = await service_rows(ask, window, clock.now())
+        kept = await ask.kept()
+        rollup = suited(window, kept.holding(window))
+        covered = cover(window, grain=rollup.grain_s, first_ns=kept.first_ns, now=clock.now())
+        rows, truncated = await service_rows(ask, rollup, covered)
         found = sorted((ServiceRow.model_validate(row) for row in rows), key=lambda row: row.name)
-        return Services(start=window.start, end=window.end, services=found, truncated=truncated)
+        return Services(start=covered.shown.start, end=covered.shown.end, services=found, truncated=truncated)
 
     return routes

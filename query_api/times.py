@@ -13,6 +13,8 @@ _UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_
 _RELATIVE = re.compile(r"now(?:-([0-9]{1,9})([smhd]))?")
 _RFC3339 = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ns|us|ms|s|m|h|d)")
+# A step that must be widened beyond so many seconds is widened to whole so many: minutes and hours are summed up already.
+_ROUND_STEPS_S = ((600, 3600), (60, 60))
 _TIME_HELP = "expected RFC 3339 such as 2026-01-31T10:00:00Z (in a URL, + is written %2B), now, or now-15m (units s, m, h, d)"
 
 
@@ -92,11 +94,17 @@ def duration_ns(text: str, name: str) -> int:
 
 
 def step_s(text: str, asked: Window, *, grain: int, most: int) -> int:
-    """Return the seconds of a step such as ``10s``: a multiple of ``grain``, widened until a window has ``most`` at most."""
+    """Return the seconds of a step such as ``10s``: a multiple of ``grain``, widened until a window has ``most`` at most.
+
+    A step that is widened for that becomes whole minutes, above ten minutes whole hours.
+    """
     wanted = duration_ns(text, "step") // 1_000_000_000
     if wanted < 1:
         raise InvalidParameter(f"step {text[:64]!r} is too short: the finest is {grain}s.")
     span_s = -(-(asked.end_ns - asked.start_ns) // 1_000_000_000)
     # A window that is not aligned to its steps touches one more.
-    coarse = max(min(wanted, span_s), -(-span_s // (most - 1)), grain)
+    least = -(-span_s // (most - 1))
+    coarse = max(min(wanted, span_s), least, grain)
+    if coarse == least:
+        grain = max(grain, next((whole for beyond, whole in _ROUND_STEPS_S if least > beyond), grain))
     return -(-coarse // grain) * grain

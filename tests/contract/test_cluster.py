@@ -135,10 +135,11 @@ def test_questions_read_through_distributed_tables_word_for_word(one: Engine) ->
     filters = {"service": "", "version": "", "route": "", "error": "", "min_ns": 0, "max_ns": 2**63, "sure_from_ns": 0}
     (trace,) = one.query(question("traces"), window | filters)
     assert (trace["services"], trace["spans"]) == (["A", "B"], 2)
-    assert [row["name"] for row in one.query(question("services"), window | {"seconds": 660.0})] == ["B"]
+    asked = window | {"seconds": 660.0, "rollup": "golden_signals_1m"}
+    assert [row["name"] for row in one.query(question("services"), asked)] == ["B"]
     edges = one.query(question("topology_edges"), window | {"seconds": 660.0, "by_version": False, "believed_from_ns": 0})
     assert [(edge["source"], edge["destination"], edge["calls"]) for edge in edges] == [("A", "B", 1)]
-    assert one.query(question("coverage"), {})[0]["first_ns"]
+    assert one.query(question("coverage"), {})[0]["hours_s"]
 
 
 def test_what_concerns_tables_and_disks_is_said_to_each_node(one: Engine) -> None:

@@ -1,7 +1,7 @@
 """Fills a store with telemetry whose numbers a test knows: spans, events and metrics as OTLP, edges as they are settled."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from uuid import uuid4
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -48,18 +48,27 @@ def edge(
     retries: int = 0,
     paired: int = 0,
     versions: tuple[str, str] = ("", ""),
+    hops: Mapping[int, tuple[int, float]] | None = None,
+    slowest: str = "",
+    failed: str = "",
 ) -> None:
-    """Write one minute of an edge; no ``ms`` is a tombstone."""
+    """Write one minute of an edge; no ``ms`` is a tombstone. ``hops`` are (calls, milliseconds in all) by place, 0 to 3."""
+    seen = [(hops or {}).get(place, (0, 0.0)) for place in range(4)]
+    ms = list(ms)
     engine.command(
         """
         INSERT INTO edges_1m (minute, source, destination, source_version, destination_version, calls, errors, retries, paired,
-            duration_ns, latency, computed)
+            duration_ns, latency, hop_ns, hop_calls, slowest_ns, slowest_trace, failed_trace, computed)
         SELECT toDateTime({minute:UInt32}), {source:String}, {destination:String}, {sv:String}, {dv:String}, count(),
-            {errors:UInt64}, {retries:UInt64}, {paired:UInt64}, sum(ns), quantilesDDState(0.01, 0.5, 0.95, 0.99)(ns), now64(3)
+            {errors:UInt64}, {retries:UInt64}, {paired:UInt64}, sum(ns), quantilesDDState(0.01, 0.5, 0.95, 0.99)(ns),
+            {hop_ns:Array(UInt64)}, {hop_calls:Array(UInt64)}, max(ns), toFixedString(unhex({slowest:String}), 16),
+            toFixedString(unhex({failed:String}), 16), now64(3)
         FROM (SELECT toUInt64(arrayJoin({ms:Array(Float64)}) * 1e6) AS ns)
         """,
         {"minute": int(minute), "source": source, "destination": destination, "sv": versions[0], "dv": versions[1]}
-        | {"errors": errors, "retries": retries, "paired": paired, "ms": list(ms)},
+        | {"errors": errors, "retries": retries, "paired": paired, "ms": ms}
+        | {"hop_ns": [round(spent * 1e6) for _, spent in seen], "hop_calls": [calls for calls, _ in seen]}
+        | {"slowest": slowest, "failed": failed},
     )
 
 

@@ -21,6 +21,7 @@ class Span:
     parent: "Span | None" = None
     name: str = "GET /"
     version: str = ""
+    zone: str = ""
     error: bool = False
     milliseconds: float = 10.0
     at: float = field(default_factory=time.time)
@@ -42,13 +43,15 @@ def proxied(span: Span, direction: str = "") -> Span:
 
 def request(spans: Iterable[Span]) -> bytes:
     """Return one ExportTraceServiceRequest that holds the spans, grouped by resource."""
-    by_resource: dict[tuple[str, str], list[Span]] = defaultdict(list)
+    by_resource: dict[tuple[str, str, str], list[Span]] = defaultdict(list)
     for span in spans:
-        by_resource[span.service, span.version].append(span)
+        by_resource[span.service, span.version, span.zone].append(span)
     message = ExportTraceServiceRequest()
-    for (service, version), group in by_resource.items():
+    for (service, version, zone), group in by_resource.items():
         resource_spans = message.resource_spans.add()
         resource_spans.resource.attributes.extend([_attribute("service.name", service), _attribute("service.version", version)])
+        if zone:
+            resource_spans.resource.attributes.append(_attribute("cloud.availability_zone", zone))
         resource_spans.scope_spans.add().spans.extend(_otlp(span) for span in group)
     return message.SerializeToString()
 

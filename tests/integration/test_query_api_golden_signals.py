@@ -74,7 +74,13 @@ class TestServices:
 class TestGoldenSignals:
     async def test_each_step_has_its_own_rate_latency_and_requests_in_flight(self, api: Api, engine: Engine) -> None:
         spans(engine, Span("payments", SERVER, at=HOUR))
-        spans(engine, *(Span("payments", SERVER, at=HOUR + 1000 + n / 10, milliseconds=500, error=n < 25) for n in range(100)))
+        spans(
+            engine,
+            *(
+                Span("payments", SERVER, at=HOUR + 1000 + n / 10, milliseconds=500, error=n < 25, trace_id=b"\xaa" * 16)
+                for n in range(100)
+            ),
+        )
         spans(engine, *(Span("payments", SERVER, at=HOUR + 1020 + n, milliseconds=20) for n in range(5)))
         body = await api.get("services/payments/golden-signals", start=rfc(HOUR + 1000), end=rfc(HOUR + 1030), step="10s")
         assert (body["service"], body["step_s"], body["truncated"]) == ("payments", 10, False)
@@ -94,6 +100,8 @@ class TestGoldenSignals:
             "p50_ms": near(500),
             "p95_ms": near(500),
             "p99_ms": near(500),
+            "slowest_trace": "aa" * 16,
+            "failed_trace": "aa" * 16,
         }
 
     async def test_a_call_that_the_proxy_and_the_application_saw_counts_once(self, api: Api, engine: Engine) -> None:
@@ -117,6 +125,45 @@ class TestGoldenSignals:
         counted = [sum(point["rate"] > 0 for point in s["points"]) for s in by_route]
         assert counted == [1, 1]
 
+    async def test_zones_are_told_apart_only_when_asked_for(self, api: Api, engine: Engine) -> None:
+        spans(engine, *(Span("payments", SERVER, zone="eu-1a", at=HOUR + 1000, error=True) for _ in range(3)))
+        spans(engine, *(Span("payments", SERVER, zone="eu-1b", at=HOUR + 1000, milliseconds=70) for _ in range(2)))
+        spans(engine, Span("payments", SERVER, at=HOUR + 1000))
+        by_zone = (await api.get("services/payments/golden-signals", by="zone"))["series"]
+        assert [(s["group"], s["total"]["calls"], s["total"]["errors"]) for s in by_zone] == [
+            ("eu-1a", 3, 3),
+            ("eu-1b", 2, 0),
+            ("", 1, 0),
+        ]
+        assert [sum(point["rate"] > 0 for point in s["points"]) for s in by_zone] == [1, 1, 1]
+        for by in ("", "version", "route"):
+            (whole,) = (await api.get("services/payments/golden-signals", by=by))["series"]
+            assert (whole["total"]["calls"], whole["total"]["errors"], whole["total"]["p99_ms"]) == (6, 3, near(70))
+
+    async def test_each_group_names_its_slowest_and_its_newest_failed_trace(self, api: Api, engine: Engine) -> None:
+        fast, slow, failed, newer = (
+            Span("payments", SERVER, version=version, at=HOUR + at, milliseconds=ms, error=error)
+            for version, at, ms, error in (
+                ("v1", 1000, 5, False),
+                ("v1", 1030, 90, False),
+                ("v2", 1040, 9, True),
+                ("v2", 1050, 8, True),
+            )
+        )
+        spans(engine, slow, newer)
+        spans(engine, fast, failed)
+        by_version = (await api.get("services/payments/golden-signals", by="version"))["series"]
+        told = {s["group"]: (s["total"]["slowest_trace"], s["total"]["failed_trace"]) for s in by_version}
+        assert told == {"v1": (slow.trace_id.hex(), None), "v2": (failed.trace_id.hex(), newer.trace_id.hex())}
+
+    async def test_what_proxies_saw_names_no_other_trace_than_theirs(self, api: Api, engine: Engine) -> None:
+        inbound = proxied(Span("payments", SERVER, at=HOUR + 1000, milliseconds=30), "inbound")
+        alone = Span("payments", SERVER, at=HOUR + 1000, milliseconds=900, error=True)
+        spans(engine, inbound, alone)
+        (series,) = (await api.get("services/payments/golden-signals"))["series"]
+        assert (series["total"]["calls"], series["total"]["slowest_trace"]) == (1, inbound.trace_id.hex())
+        assert series["total"]["failed_trace"] is None
+
     async def test_the_step_in_which_now_lies_counts_the_seconds_that_passed(self, api: Api, engine: Engine) -> None:
         spans(engine, Span("payments", SERVER, at=HOUR))
         spans(engine, *(Span("payments", SERVER, at=HOUR + 1800 + n / 10) for n in range(40)))
@@ -128,9 +175,55 @@ class TestGoldenSignals:
         spans(engine, Span("payments", SERVER, at=HOUR - 3 * 86400), Span("payments", SERVER, at=HOUR + 1000))
         body = await api.get("services/payments/golden-signals", start="now-3d", step="10s")
         points = body["series"][0]["points"]
-        assert body["step_s"] == 260
-        assert 990 <= len(points) <= 1000
-        assert sum(point["rate"] > 0 for point in points) == 1
+        assert body["step_s"] == 300
+        assert (body["start"], body["end"]) == (rfc(HOUR - 3 * 86400), rfc(HOUR + 1800))
+        assert points[0]["t"] == rfc(HOUR - 3 * 86400)
+        assert len(points) == 3 * 288 + 6
+        assert sum(point["rate"] > 0 for point in points) == 2
+
+    @pytest.mark.parametrize(("hours", "grain"), [(1, 10), (3, 60), (30, 3600)])
+    async def test_the_numbers_are_those_of_the_window_that_is_reported(
+        self, api: Api, engine: Engine, hours: int, grain: int
+    ) -> None:
+        start, end = HOUR - hours * 3600 + 1234, HOUR + 1234
+        for edge_of_window in (start, end):
+            spans(engine, *(Span("payments", SERVER, at=edge_of_window + at, milliseconds=20) for at in range(-4000, 4000, 7)))
+        window = {"start": rfc(start), "end": rfc(end)}
+        body = await api.get("services/payments/golden-signals", **window, step="1h")
+        first, last = start // grain * grain, min(HOUR + 1800, -(-end // grain) * grain)
+        assert (body["start"], body["end"]) == (rfc(first), rfc(last))
+        until = -(-last // grain) * grain
+        counted = engine.query(
+            "SELECT count() AS n FROM spans WHERE ts >= toDateTime({a:UInt32}) AND ts < toDateTime({b:UInt32})",
+            {"a": int(first), "b": int(until)},
+        )[0]["n"]
+        (series,) = body["series"]
+        assert series["total"]["calls"] == counted
+        assert series["total"]["rate"] == pytest.approx(counted / (last - first))
+        (row,) = (await api.get("services", **window))["services"]
+        assert row["rate"] == series["total"]["rate"]
+        fine = (await api.get("services/payments/golden-signals", **window, step=f"{hours * 20}s"))["series"][0]
+        assert fine["total"] == series["total"]
+
+    async def test_what_finer_rollups_keep_no_more_comes_from_coarser_ones(self, api: Api, engine: Engine) -> None:
+        old = HOUR - 5 * 86400
+        spans(engine, *(Span("payments", SERVER, at=old + n, milliseconds=40) for n in range(1800)))
+        spans(engine, Span("payments", SERVER, at=HOUR))
+        window = {"start": rfc(old), "end": rfc(old + 1800)}
+        steps = []
+        for table in ("golden_signals_1h", "golden_signals_10s", "golden_signals_1m"):
+            engine.command(
+                f"ALTER TABLE {table} DELETE WHERE ts < {{day:DateTime}} AND {{lost:Bool}} SETTINGS mutations_sync = 2",
+                {"day": int(HOUR - 86400), "lost": table != "golden_signals_1h"},
+            )
+            body = await api.get("services/payments/golden-signals", **window)
+            (series,) = body["series"]
+            assert (series["total"]["calls"], series["total"]["p99_ms"]) == (1800, near(40))
+            assert sum(point["rate"] for point in series["points"]) * body["step_s"] == 1800
+            (row,) = (await api.get("services", **window))["services"]
+            assert row["rate"] == series["total"]["rate"]
+            steps.append((body["step_s"], body["end"]))
+        assert steps == [(10, rfc(old + 1800)), (60, rfc(old + 1800)), (3600, rfc(old + 3600))]
 
     async def test_a_service_that_was_quiet_in_the_window_is_no_unknown_one(self, api: Api, engine: Engine) -> None:
         spans(engine, Span("payments", SERVER, at=HOUR), Span("cron", CLIENT, at=HOUR))

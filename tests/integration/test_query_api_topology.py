@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from storage.telemetry.engine import Engine
-from tests.fakes.asked_api import Api, near
+from tests.fakes.asked_api import Api, near, rfc
 from tests.fakes.filled_store import HOUR, edge, event, spans
 from tests.fakes.spans import SERVER, Span
 
@@ -44,6 +44,9 @@ class TestTopology:
             "retries": 4,
             "paired": 90,
             "breaker_state": "none",
+            "hops": dict.fromkeys(("caller_ms", "out_proxy_ms", "in_proxy_ms", "callee_ms")),
+            "slowest_trace": None,
+            "failed_trace": None,
         }
         assert (second["source"], second["destination"], second["calls"]) == ("external", "payments", 9)
 
@@ -78,6 +81,34 @@ class TestTopology:
         edge(engine, "a", "b", minute=HOUR + 960, ms=[10] * 1, versions=("v1", "v2"))
         edges = (await api.get("topology", by="version"))["edges"]
         assert [(e["source_version"], e["destination_version"], e["calls"]) for e in edges] == [("v1", "v1", 9), ("v1", "v2", 1)]
+
+    async def test_an_edge_tells_where_the_time_went_and_which_traces_to_look_at(self, api: Api, engine: Engine) -> None:
+        hops = {0: (10, 100.0), 1: (10, 90.0), 3: (10, 50.0)}
+        edge(engine, "a", "b", minute=HOUR + 960, ms=[10] * 10, hops=hops, slowest="aa" * 16, failed="0f" * 16)
+        edge(
+            engine,
+            "a",
+            "b",
+            minute=HOUR + 1020,
+            ms=[20, 25],
+            hops={0: (2, 44.0), 2: (1, 8.0)},
+            slowest="bb" * 16,
+            failed="01" * 16,
+        )
+        edge(engine, "a", "b", minute=HOUR + 1080, ms=[3], slowest="cc" * 16)
+        (found,) = (await api.get("topology"))["edges"]
+        assert found["hops"] == {"caller_ms": 12.0, "out_proxy_ms": 9.0, "in_proxy_ms": 8.0, "callee_ms": 5.0}
+        assert (found["slowest_trace"], found["failed_trace"]) == ("bb" * 16, "01" * 16)
+
+    async def test_a_long_window_is_widened_to_whole_hours_for_nodes_and_edges_alike(self, api: Api, engine: Engine) -> None:
+        spans(engine, *(Span("b", SERVER, at=HOUR - 86400 + at) for at in (1, 1801)))
+        for at in (0, 1800):
+            edge(engine, "a", "b", minute=HOUR - 86400 + at, ms=[10])
+        edge(engine, "a", "b", minute=HOUR - 86460, ms=[10] * 99)
+        body = await api.get("topology", start="now-1d")
+        assert (body["start"], body["end"]) == (rfc(HOUR - 86400), rfc(HOUR + 1800))
+        assert [e["calls"] for e in body["edges"]] == [2]
+        assert [n["rate"] for n in body["nodes"] if n["id"] == "b"] == [body["edges"][0]["rate"]]
 
     async def test_the_worst_of_an_edges_circuit_breakers_counts(self, api: Api, engine: Engine) -> None:
         for destination in ("open", "half", "shut", "old", "elsewhere", "unenforced"):

@@ -1,10 +1,5 @@
--- The same (see golden_signals_totals.sql) for some groups, step by step. A step counts the seconds of it that are covered;
--- in_flight is Little's law: the time spent in requests, over the time that passed.
-WITH (
-    SELECT argMin(hop, multiIf(hop = 'inbound', 1, hop = 'app', 2, 3))
-    FROM golden_signals_10s
-    WHERE service = {service:String} AND ts >= toDateTime({from_s:UInt32}) AND ts < toDateTime({to_s:UInt32})
-) AS witness
+-- The same (see golden_signals_totals.sql) for some groups and one witness, step by step. A step counts the seconds of it that are
+-- covered; in_flight is Little's law: the time spent in requests, over the time that passed.
 SELECT
     group,
     t_s,
@@ -16,16 +11,16 @@ SELECT
     spent / 1e9 / covered AS in_flight
 FROM (
     SELECT
-        multiIf({by:String} = 'version', toString(g.version), {by:String} = 'route', toString(g.route), '') AS group,
+        multiIf({by:String} = 'version', toString(g.version), {by:String} = 'route', toString(g.route), {by:String} = 'zone', toString(g.zone), '') AS group,
         intDiv(toUnixTimestamp(g.ts), {step:UInt32}) * {step:UInt32} AS t_s,
         greatest(1, least(toFloat64(t_s + {step:UInt32}), {until:Float64}) - greatest(toFloat64(t_s), {since:Float64})) AS covered,
         sum(g.calls) AS calls,
         sum(g.errors) AS errors,
         sum(g.duration_ns) AS spent,
         quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(g.latency) AS ns
-    FROM golden_signals_10s AS g
+    FROM {rollup:Identifier} AS g
     WHERE g.service = {service:String} AND g.ts >= toDateTime({from_s:UInt32}) AND g.ts < toDateTime({to_s:UInt32})
-        AND g.hop = witness AND group IN {groups:Array(String)}
+        AND g.hop = {hop:String} AND group IN {groups:Array(String)}
     GROUP BY group, t_s
 )
 ORDER BY group, t_s

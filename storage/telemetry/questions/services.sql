@@ -23,7 +23,7 @@ FROM (
             sum(g.errors) AS errors,
             quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(g.latency) AS ns,
             max(g.ts) AS last
-        FROM golden_signals_10s AS g
+        FROM {rollup:Identifier} AS g
         WHERE g.ts >= toDateTime({from_s:UInt32}) AND g.ts < toDateTime({to_s:UInt32})
         GROUP BY service, hop
     )

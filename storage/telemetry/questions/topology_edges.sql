@@ -14,6 +14,10 @@ SELECT
     e.ns[1] / 1e6 AS p50_ms,
     e.ns[2] / 1e6 AS p95_ms,
     e.ns[3] / 1e6 AS p99_ms,
+    arrayResize(e.hop_ns, 4) AS hop_ns,
+    arrayResize(e.hop_calls, 4) AS hop_calls,
+    nullIf(lower(hex(e.slowest)), repeat('0', 32)) AS slowest_trace,
+    nullIf(lower(hex(e.failed)), repeat('0', 32)) AS failed_trace,
     if(b.state = '', 'none', b.state) AS breaker_state
 FROM (
     SELECT
@@ -25,7 +29,11 @@ FROM (
         sum(r.errors) AS errors,
         sum(r.retries) AS retries,
         sum(r.paired) AS paired,
-        quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(r.latency) AS ns
+        quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(r.latency) AS ns,
+        sumForEach(r.hop_ns) AS hop_ns,
+        sumForEach(r.hop_calls) AS hop_calls,
+        argMax(r.slowest_trace, r.slowest_ns) AS slowest,
+        argMaxIf(r.failed_trace, r.minute, notEmpty(r.failed_trace)) AS failed
     FROM edges_1m AS r FINAL
     WHERE r.minute >= toDateTime({from_s:UInt32}) AND r.minute < toDateTime({to_s:UInt32}) AND r.calls > 0
     GROUP BY source, destination, source_version, destination_version

@@ -11,7 +11,7 @@ SELECT
 FROM edges_1m AS r FINAL
 WHERE r.minute >= toDateTime({from_s:UInt32}) AND r.minute < toDateTime({to_s:UInt32}) AND r.calls > 0
     AND r.destination NOT IN (
-        SELECT service FROM golden_signals_10s WHERE ts >= toDateTime({from_s:UInt32}) AND ts < toDateTime({to_s:UInt32})
+        SELECT service FROM {rollup:Identifier} WHERE ts >= toDateTime({from_s:UInt32}) AND ts < toDateTime({to_s:UInt32})
     )
 GROUP BY id
 ORDER BY rate DESC, id

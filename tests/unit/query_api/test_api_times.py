@@ -106,7 +106,16 @@ def test_durations_that_cannot(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "hours", "expected"),
-    [("10s", 1, 10), ("1s", 1, 10), ("15s", 1, 20), ("1m", 24, 90), ("10s", 3, 20), ("1d", 1, 3600)],
+    [
+        ("10s", 1, 10),
+        ("1s", 1, 10),
+        ("15s", 1, 20),
+        ("1m", 24, 120),
+        ("2m", 24, 120),
+        ("10s", 3, 20),
+        ("1d", 1, 3600),
+        ("10s", 168, 3600),
+    ],
 )
 def test_steps_are_whole_grains_and_few(text: str, hours: int, expected: int) -> None:
     assert step_s(text, Window(0, hours * 3600 * SECOND), grain=10, most=1000) == expected
@@ -125,6 +134,13 @@ def test_a_window_never_has_more_steps_than_allowed(start: int, length: int, wan
     first, last = asked.grid(step)
     assert step % 10 == 0
     assert 1 <= (last - first) // step <= 1000
+
+
+def test_what_is_shown_is_whole_grains_but_not_what_is_to_come() -> None:
+    asked = Window(1005 * SECOND, 1095 * SECOND)
+    assert cover(asked, grain=10, first_ns=None, now=5000).shown == Window(1000 * SECOND, 1100 * SECOND)
+    assert cover(asked, grain=60, first_ns=None, now=1110).shown == Window(960 * SECOND, 1110 * SECOND)
+    assert cover(asked, grain=60, first_ns=None, now=1050).shown == Window(960 * SECOND, 1095 * SECOND)
 
 
 def test_coverage_is_where_window_data_and_the_past_meet() -> None:
