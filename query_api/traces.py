@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from query_api.attribute_values import shown, shown_encoded, span_attributes
 from query_api.faults import InvalidParameter, NotFound
-from query_api.parameters import PLAIN, Answer, Asked, Instant, Text, Windowed
+from query_api.parameters import MAX_LENGTH, PLAIN, Answer, Asked, Instant, Text, Windowed
 from query_api.questions import Questions, Row
 from query_api.times import Window, duration_ns
 from query_api.trace_tree import tree_order
@@ -124,7 +124,7 @@ class Trace(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a trace must be like; one span must fit service, version, route and error together."""
+    """What a trace must be like; one span must fit service, version, route, attribute and error together."""
 
     service: Text = ""
     version: Text = ""
@@ -132,6 +132,12 @@ class Filter:
     min_duration: Duration = ""
     max_duration: Duration = ""
     error: bool | None = None
+    attribute: Annotated[
+        str,
+        Query(
+            max_length=2 * MAX_LENGTH, pattern=PLAIN, description="Such as url.path=/pay/17: a name, and the value that it has."
+        ),
+    ] = ""
 
     def parameters(self) -> dict[str, Any]:
         """Return the filter as the question's parameters. Raises InvalidParameter."""
@@ -141,7 +147,10 @@ class Filter:
             raise InvalidParameter("min_duration must not be longer than max_duration.")
         error = "" if self.error is None else str(self.error).lower()
         wanted = {"service": self.service, "version": self.version, "route": self.route, "error": error}
-        return {**wanted, "min_ns": least, "max_ns": most}
+        name, equals, value = self.attribute.partition("=")
+        if self.attribute and not (name and equals and value):
+            raise InvalidParameter("attribute must be a name and a value, such as url.path=/pay/17.")
+        return {**wanted, "min_ns": least, "max_ns": most, "attribute": name, "value": value}
 
 
 def router(ask: Questions, asked: Asked) -> APIRouter:

@@ -40,6 +40,12 @@ class TestTraces:
                 "payments", SERVER, call, name="POST /pay", version="v2" if error else "v1", error=error, at=HOUR + at + 2 * MS
             )
             callee.milliseconds = ms - 4
+            callee.attributes |= {
+                "http.route": "/pay",
+                "url.path": f"/pay/{name}",
+                "cart.items": at,
+                "http.response.status_code": 503 if error else 200,
+            }
             spans(engine, root, call, callee)
             found[name] = root
         return found
@@ -70,6 +76,12 @@ class TestTraces:
             ({"min_duration": "250ms"}, ["slow"]),
             ({"max_duration": "0.25s"}, ["quick"]),
             ({"min_duration": "1s"}, []),
+            ({"attribute": "url.path=/pay/quick"}, ["quick"]),
+            ({"attribute": "url.path=/pay/nothing"}, []),
+            ({"attribute": "cart.items=1100"}, ["slow"]),
+            ({"attribute": "cart.items=1100", "service": "gateway"}, []),
+            ({"attribute": "other=1100"}, []),
+            ({"attribute": "http.response.status_code=503"}, ["slow"]),
             ({"error": "true"}, ["slow"]),
             ({"error": "false"}, ["quick"]),
             ({"error": "true", "service": "gateway", "route": "GET /slow"}, []),

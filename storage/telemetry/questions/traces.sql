@@ -22,6 +22,21 @@ WHERE i.trace_id IN (
         AND ({version:String} = '' OR s.version = {version:String})
         AND ({route:String} = '' OR s.http_route = {route:String} OR (s.http_route = '' AND s.name = {route:String}))
         AND ({error:String} != 'true' OR s.error)
+        -- What has a column of its own is found under its semantic convention. That a value is among a span's values is said
+        -- besides, for that is what there is an index of.
+        AND ({attribute:String} = '' OR multiIf(
+            {attribute:String} = 'url.path', s.url_path = {value:String},
+            {attribute:String} = 'client.address', s.client_address = {value:String},
+            {attribute:String} = 'http.request.method', s.http_method = {value:String},
+            {attribute:String} = 'http.route', s.http_route = {value:String},
+            {attribute:String} = 'http.response.status_code', toString(s.http_status) = {value:String},
+            {attribute:String} = 'peer.service', s.peer = {value:String},
+            {attribute:String} = 'peer.version', s.peer_version = {value:String},
+            {attribute:String} = 'upstream_cluster.name', s.upstream_cluster = {value:String},
+            {attribute:String} = 'response_flags', s.response_flags = {value:String},
+            {attribute:String} = 'service.instance.id', s.instance = {value:String},
+            {attribute:String} = 'cloud.availability_zone', s.zone = {value:String},
+            has(mapValues(s.attributes), {value:String}) AND s.attributes[{attribute:String}] = {value:String}))
 )
 GROUP BY i.trace_id
 HAVING toUnixTimestamp64Nano(started) >= {sure_from_ns:Int64}
