@@ -49,6 +49,16 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Hops:
+    """The mean time of a call as each on its way saw it, in ms; None where nobody looked."""
+
+    caller_ms: float | None = None
+    out_proxy_ms: float | None = None
+    in_proxy_ms: float | None = None
+    callee_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Edge:
     """One arrow of the topology; ``breaker_state`` is closed, open, half_open or none."""
 
@@ -64,6 +74,9 @@ class Edge:
     retries: float = 0
     paired: float = 0
     breaker_state: str = "none"
+    hops: Hops = field(default_factory=Hops)
+    slowest_trace: str | None = None
+    failed_trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +102,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The golden signals of the whole window."""
+    """The golden signals of the whole window, and traces to look at."""
 
     calls: float
     errors: float
@@ -98,11 +111,13 @@ class Total:
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
+    slowest_trace: str | None = None
+    failed_trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The points of one group (a version, a route, or everything: "")."""
+    """The points of one group (a version, a route, a zone, or everything: "")."""
 
     group: str
     points: list[Point]

@@ -56,7 +56,7 @@ class QueryApi:
         return await self._get(Topology, "topology", start=f"now-{since}")
 
     async def golden_signals(self, service: str, since: str, *, step: str, by: str = "") -> GoldenSignals:
-        """Return one service's golden signals, a point per ``step``, split ``by`` version or route."""
+        """Return one service's golden signals, a point per ``step``, split ``by`` version, route or zone."""
         path = f"services/{quote(service, safe='')}/golden-signals"
         return await self._get(GoldenSignals, path, start=f"now-{since}", step=step, by=by)
 

@@ -14,7 +14,7 @@ from dashboard.figures import charts
 
 PATH = "/service"
 TITLE = "Service"
-SPLITS = (("", "Together"), ("version", "By version"), ("route", "By route"))
+SPLITS = (("", "Together"), ("version", "By version"), ("route", "By route"), ("zone", "By zone"))
 CHARTS = (
     ("rate", "Rate", "requests per second"),
     ("errors", "Errors", "share of requests that failed"),
@@ -181,9 +181,17 @@ def _version_row(one: Series, share: float, baseline: Total | None, tone: str, n
         units.rate(total.rate),
         [units.percent(total.error_rate), delta(total.error_rate, baseline.error_rate if baseline else None, points=True)],
         *times,
-        parts.link("Traces", links.href("/traces", carried, service=name, version=one.group)),
+        html.Div(
+            [parts.link("Traces", links.href("/traces", carried, service=name, version=one.group)), *_to_look_at(total, carried)],
+            className="row-links",
+        ),
     ]
     return parts.row(cells, numeric=range(1, 8))
+
+
+def _to_look_at(total: Total, carried: links.Params) -> list[Any]:
+    named = (("Slowest", total.slowest_trace), ("A failed one", total.failed_trace))
+    return [parts.link(text, links.href("/trace", carried, id=trace)) for text, trace in named if trace]
 
 
 def delta(value: float | None, base: float | None, *, points: bool = False) -> Any:

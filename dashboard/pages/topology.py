@@ -10,7 +10,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_u
 from dashboard import links, live
 from dashboard.answers import Edge, MeshEvents, Node, Topology
 from dashboard.api import QueryApi
-from dashboard.components import events, health, parts, units
+from dashboard.components import events, health, hops, parts, units
 from dashboard.figures import graph, graph_style
 
 PATH = "/"
@@ -269,6 +269,12 @@ def _neighbours(title: str, edges: Sequence[Edge], params: dict[str, str], other
     return [html.H3(title), parts.table((title, "Req", "Errors"), rows, numeric=(1, 2), caption=title)]
 
 
+def _to_look_at(edge: Edge, carried: links.Params) -> list[tuple[str, Any]]:
+    named = (("Slowest", edge.slowest_trace), ("A failed one", edge.failed_trace))
+    found = [parts.link(text, links.href("/trace", carried, id=trace)) for text, trace in named if trace]
+    return [("Traces to look at", html.Span(found, className="row-links"))] if found else []
+
+
 def _edge_side(edge: Edge, params: dict[str, str]) -> list[Any]:
     verdict = health.of(edge.rate, edge.error_rate)
     carried = links.carried(params)
@@ -283,8 +289,7 @@ def _edge_side(edge: Edge, params: dict[str, str]) -> list[Any]:
         ("Calls", units.whole(edge.calls)),
         ("Failed calls", units.whole(edge.errors)),
         ("Retries", units.whole(edge.retries)),
-        ("p50", units.duration(edge.p50_ms)),
-        ("p95", units.duration(edge.p95_ms)),
+        ("p50, p95", f"{units.duration(edge.p50_ms)}, {units.duration(edge.p95_ms)}"),
         ("p99", units.duration(edge.p99_ms)),
         ("Seen from both sides", units.percent(min(1.0, whole) if whole is not None else None)),
     ]
@@ -296,6 +301,7 @@ def _edge_side(edge: Edge, params: dict[str, str]) -> list[Any]:
     title = [html.Span(edge.source), html.Span(" → ", className="dim"), html.Span(edge.destination)]
     return [
         _side_head(title, html.Div(badges, className="chips"), params),
-        parts.facts(numbers),
+        parts.facts([*numbers, *_to_look_at(edge, carried)]),
+        hops.where_the_time_goes(edge),
         html.Div(actions, className="buttons"),
     ]

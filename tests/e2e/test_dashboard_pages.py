@@ -166,7 +166,21 @@ def test_an_edge_can_be_linked_to(page: Page) -> None:
     page.goto("/?edge=payments~ledger&since=1h")
     expect(page.locator("#topology-side h2").first).to_have_text("payments → ledger")
     expect(page.locator("#topology-side")).to_contain_text("Seen from both sides")
+    legs = page.locator("#topology-side .legs")
+    expect(legs.locator("tbody td:first-child")).to_have_text(
+        ["payments → its proxy", "proxy → proxy", "proxy → ledger", "in ledger itself"]
+    )
+    shares = legs.locator(".legs-bar > span").evaluate_all(
+        "(bars) => bars.map((b) => b.offsetWidth / b.parentElement.offsetWidth)"
+    )
+    assert all(abs(share - told) < 0.03 for share, told in zip(shares, (0.06, 0.13, 0.05, 0.76), strict=True)), shares
     expect(page.locator("#ranges [aria-current]")).to_have_text("1h")
+    page.locator("#topology-side").get_by_role("link", name="A failed one").click()
+    expect(page).to_have_url(re.compile(r"/trace\?.*id=[0-9a-f]{32}"))
+    expect(page.locator(".wf-row").first).to_be_visible()
+    page.goto("/?edge=ledger~postgres")
+    expect(page.locator("#topology-side h2").first).to_have_text("ledger → postgres")
+    expect(page.locator("#topology-side .legs")).to_have_count(0)
 
 
 def test_the_url_is_the_state_of_the_service_page(page: Page) -> None:
@@ -181,6 +195,12 @@ def test_the_url_is_the_state_of_the_service_page(page: Page) -> None:
     page.get_by_role("link", name="By route").click()
     expect(page).to_have_url(re.compile(r"by=route"))
     expect(page.locator("#service-rate .legendtext").first).to_have_text("/payments")
+    page.get_by_role("link", name="By zone").click()
+    expect(page.locator("#service-rate .legendtext").first).to_have_text("eu-central-1a")
+    expect(page.locator("#service-versions tbody tr").first.get_by_role("link", name="Slowest")).to_have_attribute(
+        "href", re.compile(r"/trace\?since=1h&id=[0-9a-f]{32}$")
+    )
+    page.get_by_role("link", name="By route").click()
     page.get_by_role("link", name="6h").click()
     expect(page).to_have_url(re.compile(r"since=6h"))
     page.locator("input#service--service").click()

@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from tests.fakes.made_up_hops import exemplars, hops_of
 from tests.fakes.made_up_spans import rfc, spans_of
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -154,6 +155,7 @@ class FakeQueryApi:
                 }
                 | {"error_rate": ratio, "retries": int(calls * ratio * 0.7), "paired": calls, "breaker_state": state}
                 | times(p50, now, key)
+                | {"hops": hops_of(source, destination, p50), **exemplars(ratio, now)}
             )
         return body | {"nodes": nodes, "edges": edges}
 
@@ -169,6 +171,8 @@ class FakeQueryApi:
             ]
         if by == "route":
             groups = [(f"/{name}", 0.7, 0.9, 1.1), ("/health", 0.2, 0.0, 0.2), (f"/{name}/search", 0.1, 2.0, 2.4)]
+        if by == "zone":
+            groups = [("eu-central-1a", 0.6, 1.0, 1.0), ("eu-central-1b", 0.4, 1.0, 1.1)]
         length = seconds(step)
         series = []
         for group, share, worse, slower in groups:
@@ -198,6 +202,7 @@ class FakeQueryApi:
                 "rate": mean,
                 "error_rate": ratio,
                 **times(p50 * slower, now, name + group),
+                **exemplars(ratio, now),
             }
             series.append({"group": group, "points": points, "total": total})
         return body | {"service": name, "step_s": length, "series": series}
