@@ -1,6 +1,7 @@
--- The first row of each rollup, and the first span; null where there is none. Parts know theirs: no row is read.
+-- The first row of each rollup, and the first span; null where there is none. Parts know their `min`, so that no row is read;
+-- they do not know `minOrNull`.
 SELECT
-    (SELECT toUnixTimestamp(minOrNull(ts)) FROM golden_signals_1h) AS hours_s,
-    (SELECT toUnixTimestamp(minOrNull(ts)) FROM golden_signals_1m) AS minutes_s,
-    (SELECT toUnixTimestamp(minOrNull(ts)) FROM golden_signals_10s) AS ten_seconds_s,
-    (SELECT toUnixTimestamp64Nano(minOrNull(ts)) FROM spans) AS span_ns
+    nullIf((SELECT toUnixTimestamp(min(ts)) FROM golden_signals_1h), 0) AS hours_s,
+    nullIf((SELECT toUnixTimestamp(min(ts)) FROM golden_signals_1m), 0) AS minutes_s,
+    nullIf((SELECT toUnixTimestamp(min(ts)) FROM golden_signals_10s), 0) AS ten_seconds_s,
+    nullIf((SELECT toUnixTimestamp64Nano(min(ts)) FROM spans), 0) AS span_ns
