@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from dash import html
@@ -27,15 +27,15 @@ class Leg:
 def legs(edge: Edge) -> list[Leg]:
     """Return the legs between those who saw the call, in its order; none when fewer than two did.
 
-    Not all of them need to have seen the same calls, so that a leg may seem shorter than nothing: it is 0 then.
+    Not all of them need to have seen the same calls: of one that a circuit refused, only the caller's side knows. So nobody counts
+    for more than who stands before, and all legs together are what the first one saw.
     """
     told = (edge.hops.caller_ms, edge.hops.out_proxy_ms, edge.hops.in_proxy_ms, edge.hops.callee_ms)
-    seen = [(place, ms) for place, ms in enumerate(told) if ms is not None]
-    if len(seen) < 2:
+    known = [(place, ms) for place, ms in enumerate(told) if ms is not None]
+    if len(known) < 2:
         return []
-    way = [
-        Leg(_between(here, there, edge), max(0.0, ms - further), TONES[here]) for (here, ms), (there, further) in pairwise(seen)
-    ]
+    seen = list(accumulate(known, lambda before, one: (one[0], min(before[1], one[1]))))
+    way = [Leg(_between(here, there, edge), ms - further, TONES[here]) for (here, ms), (there, further) in pairwise(seen)]
     last, ms = seen[-1]
     return [*way, Leg(_behind(last, edge), ms, TONES[last])]
 
