@@ -27,7 +27,7 @@ class Leg:
 def legs(edge: Edge) -> list[Leg]:
     """Return the legs between those who saw the call, in its order; none when fewer than two did.
 
-    Not all of them need to have seen the same calls: of one that a circuit refused, only the caller's side knows. So nobody counts
+    Not all of them need to have seen the same calls: only the caller's side knows of one that a circuit refused. Nobody counts
     for more than who stands before, and all legs together are what the first one saw.
     """
     told = (edge.hops.caller_ms, edge.hops.out_proxy_ms, edge.hops.in_proxy_ms, edge.hops.callee_ms)
