@@ -1,5 +1,5 @@
--- Edges. The caller's span and the callee's span are two halves of one pair, which meet by merging: neither the order of
--- arrival nor the boundaries of blocks matter. Time is no part of a pair's identity, for the halves may fall into
+-- Edges. The caller's span and the callee's span are two halves of one pair, which meet when edges are looked for: neither the
+-- order of arrival nor the boundaries of blocks matter. Time is no part of a pair's identity, for the halves may fall into
 -- different minutes.
 --
 -- `link` is what both halves know of the call: the id of its CLIENT span. `other` is what each one knows besides: the caller's
