@@ -104,6 +104,7 @@ def must_be_stored(data: Path, *senders: Sender, prefix: tuple[str, ...] = ()) -
     for sender in senders:
         answered[sender.make] += sender.answered
     spans, calls = answered[single_spans] + answered[pairs], answered[single_spans] + answered[pairs] // 2
+    print(counted, spans, calls, answered)  # noqa: T201
     assert counted == {
         "spans": spans,
         "distinct_spans": spans,

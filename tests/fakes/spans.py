@@ -14,6 +14,11 @@ INTERNAL, SERVER, CLIENT = 1, 2, 3
 _RNG = random.Random(7)
 
 
+def reseed(seed: int) -> None:
+    """Begin the sequence of ids anew."""
+    _RNG.seed(seed)
+
+
 @dataclass(slots=True)
 class Span:
     service: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from core.clock import SystemClock
 from storage.telemetry.engine import Engine
 from storage.telemetry.thinning import PAST_S, REACH_S, SLICE_S, Policy, Rule
-from tests.fakes.spans import CLIENT, SERVER, Span, proxied
+from tests.fakes.spans import CLIENT, SERVER, Span, proxied, reseed
 
 SHARE = 0.1
 GOLD = Rule(key="customer.tier", value="gold")
@@ -43,6 +43,7 @@ def trace(rng: random.Random, at: float, **told: str | float | bool) -> list[Spa
 def traces(first_hour: int, *, hours: int, each_hour: int, seed: int = 5) -> list[list[Span]]:
     """Return traces of some hours: plain ones, and of each reason to be kept a few."""
     rng = random.Random(seed)
+    reseed(seed)  # another process makes the very same
     found = []
     for hour in range(hours):
         for number in range(each_hour):
