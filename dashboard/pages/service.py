@@ -24,7 +24,7 @@ CHARTS = (
 NOISE = 0.05
 
 
-def layout(service: str = "", by: str = "", **_: str) -> Any:
+def layout(service: str = "", by: str = "", **others: str) -> Any:
     """Return the page before its first answer."""
     picker = fields.choice(
         "service", "service", "Service", [(service, service)], service or None, quiet=True, searchable=True, w=210
@@ -34,7 +34,7 @@ def layout(service: str = "", by: str = "", **_: str) -> Any:
             parts.heading(
                 html.Span(service or TITLE, id="service-name"),
                 html.Span("Golden signals", id="service-note"),
-                [html.Div(_splits(by, {}), id="service-splits"), picker],
+                [html.Div(_splits(by, {"service": service, **others}), id="service-splits"), picker],
             ),
             *live.slots("service"),
             html.Div(parts.skeleton_tiles(4), id="service-tiles"),
