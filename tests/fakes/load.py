@@ -104,8 +104,7 @@ def must_be_stored(data: Path, *senders: Sender, prefix: tuple[str, ...] = ()) -
     for sender in senders:
         answered[sender.make] += sender.answered
     spans, calls = answered[single_spans] + answered[pairs], answered[single_spans] + answered[pairs] // 2
-    print(counted, spans, calls, answered)  # noqa: T201
-    assert counted == {
+    wanted = {
         "spans": spans,
         "distinct_spans": spans,
         "indexed": spans,
@@ -114,4 +113,5 @@ def must_be_stored(data: Path, *senders: Sender, prefix: tuple[str, ...] = ()) -
         "logs": answered[log_records],
         "points": answered[points],
     }
+    assert counted == wanted, f"{counted} is stored, {wanted} was answered"
     assert counted["calls"]
