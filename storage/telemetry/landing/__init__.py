@@ -38,6 +38,9 @@ INSERT_SETTINGS: dict[str, str | int] = {
     "async_insert": 0,
     # Rows with one key meet when parts are merged, and questions sum them up anyway; folding each block first only costs.
     "optimize_on_insert": 0,
+    # No insert begins where it might not end: on a disk that fills up between a table's note of the token and the part itself, a
+    # block sent again could be taken for one that is there. A block is 16 MiB at most, and smaller when stored.
+    "min_free_disk_bytes_to_perform_insert": 64 * 1024 * 1024,
 }
 
 _ROW = 1
