@@ -22,21 +22,25 @@ WHERE i.trace_id IN (
         AND ({version:String} = '' OR s.version = {version:String})
         AND ({route:String} = '' OR s.http_route = {route:String} OR (s.http_route = '' AND s.name = {route:String}))
         AND ({error:String} != 'true' OR s.error)
-        -- What has a column of its own is found under its semantic convention. That a value is among a span's values is said
-        -- besides, for that is what there is an index of.
-        AND ({attribute:String} = '' OR multiIf(
-            {attribute:String} = 'url.path', s.url_path = {value:String},
-            {attribute:String} = 'client.address', s.client_address = {value:String},
-            {attribute:String} = 'http.request.method', s.http_method = {value:String},
-            {attribute:String} = 'http.route', s.http_route = {value:String},
-            {attribute:String} = 'http.response.status_code', toString(s.http_status) = {value:String},
-            {attribute:String} = 'peer.service', s.peer = {value:String},
-            {attribute:String} = 'peer.version', s.peer_version = {value:String},
-            {attribute:String} = 'upstream_cluster.name', s.upstream_cluster = {value:String},
-            {attribute:String} = 'response_flags', s.response_flags = {value:String},
-            {attribute:String} = 'service.instance.id', s.instance = {value:String},
-            {attribute:String} = 'cloud.availability_zone', s.zone = {value:String},
-            has(mapValues(s.attributes), {value:String}) AND s.attributes[{attribute:String}] = {value:String}))
+        -- What has a column of its own is found under its semantic convention. Not one multiIf: only what is ANDed and ORed is looked
+        -- up in indexes. That a value is among a span's values is said besides, for that is what there is an index of.
+        AND (
+            {attribute:String} = ''
+            OR ({attribute:String} = 'url.path' AND s.url_path = {value:String})
+            OR ({attribute:String} = 'client.address' AND s.client_address = {value:String})
+            OR ({attribute:String} = 'http.request.method' AND s.http_method = {value:String})
+            OR ({attribute:String} = 'http.route' AND s.http_route = {value:String})
+            OR ({attribute:String} = 'http.response.status_code' AND toString(s.http_status) = {value:String})
+            OR ({attribute:String} = 'peer.service' AND s.peer = {value:String})
+            OR ({attribute:String} = 'peer.version' AND s.peer_version = {value:String})
+            OR ({attribute:String} = 'upstream_cluster.name' AND s.upstream_cluster = {value:String})
+            OR ({attribute:String} = 'response_flags' AND s.response_flags = {value:String})
+            OR ({attribute:String} = 'service.instance.id' AND s.instance = {value:String})
+            OR ({attribute:String} = 'cloud.availability_zone' AND s.zone = {value:String})
+            OR ({attribute:String} NOT IN ('url.path', 'client.address', 'http.request.method', 'http.route',
+                    'http.response.status_code', 'peer.service', 'peer.version', 'upstream_cluster.name', 'response_flags',
+                    'service.instance.id', 'cloud.availability_zone')
+                AND has(mapValues(s.attributes), {value:String}) AND s.attributes[{attribute:String}] = {value:String}))
 )
 GROUP BY i.trace_id
 HAVING toUnixTimestamp64Nano(started) >= {sure_from_ns:Int64}
