@@ -1,7 +1,7 @@
 """GET /services/{name}/golden-signals: rate, errors, latency and saturation of one service over time."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -16,6 +16,7 @@ from query_api.times import Window, moment, step_s
 
 MAX_POINTS = 1000
 MAX_GROUPS = 20
+_WITNESSES = ("inbound", "app", "proxy")
 
 
 class Point(Answer):
@@ -72,9 +73,28 @@ NOTHING = Total(
 )
 
 
+def rated(row: Row, seconds: float) -> Row:
+    """Return what the sums of a group mean over ``seconds``."""
+    quantiles = dict(zip(("p50_ms", "p95_ms", "p99_ms"), (ns / 1e6 for ns in row["ns"]), strict=True))
+    return {"rate": row["calls"] / seconds, "error_rate": row["errors"] / row["calls"], **quantiles}
+
+
+def best_witness(rows: Sequence[Row]) -> str:
+    """Return who saw a service's requests best: its inbound proxy, else itself, else a proxy; "" when nobody did."""
+    seen = {row["hop"] for row in rows}
+    return next((hop for hop in _WITNESSES if hop in seen), "")
+
+
 def points(rows: Iterable[Row], covered: Coverage, step: int) -> list[Point]:
-    """Return a point for each step that overlaps the covered part; a step without a row had no requests."""
-    known = {row["t_s"]: row for row in rows}
+    """Return a point for each step that overlaps the covered part; a step without a row had no requests.
+
+    A step counts the seconds of it that are covered. ``in_flight`` is Little's law: the time spent in requests, over the time
+    that passed.
+    """
+    known = {}
+    for row in rows:
+        seconds = max(1.0, min(float(row["t_s"] + step), covered.until) - max(float(row["t_s"]), covered.since))
+        known[row["t_s"]] = {**rated(row, seconds), "in_flight": row["spent_ns"] / 1e9 / seconds}
     quiet = {"rate": 0, "error_rate": 0, "p50_ms": None, "p95_ms": None, "p99_ms": None, "in_flight": 0}
     first = int(covered.since) // step * step
     steps = range(first, -(-int(covered.until * 1000) // 1000), step) if covered.until > covered.since else range(0)
@@ -107,18 +127,19 @@ def router(ask: Questions, asked: Asked, clock: Clock) -> APIRouter:
         length = step_s(step, window, grain=holding[0].grain_s, most=MAX_POINTS)
         rollup = suited(window, holding)
         covered = cover(window, grain=rollup.grain_s, first_ns=kept.first_ns, now=clock.now())
-        which = {"service": name, "from_s": covered.from_s, "to_s": covered.to_s, "by": by}
-        rows = await ask.ask("golden_signals_totals", **which, rollup=rollup.table, seconds=covered.seconds, limit=MAX_GROUPS + 1)
+        # Without groups each witness is one: what it is told apart by is who it is.
+        which = {"service": name, "from_s": covered.from_s, "to_s": covered.to_s, "by": by or "hop"}
+        rows = await ask.ask("golden_signals_totals", **which, rollup=rollup.table, limit=MAX_GROUPS + 1)
         if not rows and not (await ask.one("service_known", service=name))["known"]:
             raise NotFound(f"Nothing was heard from a service named {name!r}.")
-        totals, truncated = upto([row for row in rows if row["hop"] == rows[0]["hop"]], MAX_GROUPS)
+        hop = best_witness(rows)
+        totals, truncated = upto([row for row in rows if row["hop"] == hop], MAX_GROUPS)
         steps: list[Row] = []
         if totals:
             finer = dividing(length, holding, coarsest=rollup)
-            moments = {"step": length, "since": covered.since, "until": covered.until}
-            groups = {"groups": [row["group"] for row in totals], "hop": totals[0]["hop"]}
-            steps = await ask.ask("golden_signals_points", **which, **moments, **groups, rollup=finer.table)
-        series = await asyncio.to_thread(_series, totals, steps, covered, length)
+            groups = {"groups": [row["group"] for row in totals], "hop": hop}
+            steps = await ask.ask("golden_signals_points", **which, **groups, step=length, rollup=finer.table)
+        series = await asyncio.to_thread(_series, totals, steps, covered, length, by)
         if not series and not by:
             series = [Series(group="", points=points([], covered, length), total=NOTHING)]
         shown = covered.shown
@@ -127,11 +148,24 @@ def router(ask: Questions, asked: Asked, clock: Clock) -> APIRouter:
     return routes
 
 
-def _series(totals: list[Row], steps: list[Row], covered: Coverage, length: int) -> list[Series]:
+def _series(totals: list[Row], steps: list[Row], covered: Coverage, length: int, by: str) -> list[Series]:
     grouped: dict[str, list[Row]] = {total["group"]: [] for total in totals}
     for step in steps:
         grouped[step["group"]].append(step)
     return [
-        Series(group=total["group"], points=points(grouped[total["group"]], covered, length), total=Total.model_validate(total))
+        Series(
+            group=total["group"] if by else "",
+            points=points(grouped[total["group"]], covered, length),
+            total=_total(total, covered.seconds),
+        )
         for total in totals
     ]
+
+
+def _total(row: Row, seconds: float) -> Total:
+    traces = {"slowest_trace": _trace(row["slowest"]), "failed_trace": _trace(row["failed"])}
+    return Total.model_validate({**row, **rated(row, seconds), **traces})
+
+
+def _trace(trace_id: bytes) -> str | None:
+    return trace_id.hex() if any(trace_id) else None
