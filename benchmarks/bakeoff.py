@@ -7,17 +7,18 @@ from time import perf_counter, process_time
 from typing import Any
 
 from benchmarks.load import HOUR_NS, Load
+from benchmarks.mesh_spans import SPANS_PER_REQUEST
 from benchmarks.samples import ROUNDS, Samples
 from core.clock import SystemClock
 from core.wire import delimited
+from storage.telemetry.edges import settle
 from storage.telemetry.engine import Engine
 from storage.telemetry.engine_clickhouse import open_embedded
 from storage.telemetry.migrate import migrate, statements
 from storage.telemetry.questions import question
 
 PEERS = Path(__file__).parent / "peers"
-REQUESTS_PER_ROUND = 256
-REQUESTS_PER_BLOCK = 64
+REQUESTS_PER_BLOCK = 256
 DAY_S = 24 * 3600
 
 Rows = list[dict[str, Any]]
@@ -45,57 +46,63 @@ def bakeoff(spans: int, home: Path) -> Samples:
     samples = Samples()
     stored = _fill(engine, spans, (to_s - DAY_S) * 10**9, home / "block")
     samples.add("bakeoff_spans", stored)
-    _measure_bytes(engine, stored, to_s, samples)
+    _measure_bytes(engine, stored, samples)
     for contest in _contests(engine, {"from_s": to_s - DAY_S, "to_s": to_s}):
         _measure_times(contest, samples)
     engine.close()
     return samples
 
 
-def _fill(engine: Engine, spans: int, start_ns: int, block: Path) -> int:
-    rounds = max(1, round(spans / (REQUESTS_PER_ROUND * 512)))
-    load = Load(REQUESTS_PER_ROUND, start_ns=start_ns, round_ns=24 * HOUR_NS // rounds)
-    for number in range(rounds):
-        bodies = load.round(number)
-        for at in range(0, len(bodies), REQUESTS_PER_BLOCK):
-            some = bodies[at : at + REQUESTS_PER_BLOCK]
-            block.write_bytes(b"".join(map(delimited, some)))
-            engine.insert("traces", some, f"bakeoff-{number}-{at}")
-            # A setting cannot be a parameter.
-            fill = _sql("exporter_fill").replace("{proto}", f"{PEERS / 'otlp_traces.proto'}:Traces")
-            engine.command(fill, {"block": str(block)})
+def _fill(engine: Engine, spans: int, start_ns: int, file: Path) -> int:
+    """Insert a day of spans, block by block, and find the edges of its end; return how many spans each side has."""
+    began = SystemClock().now()
+    blocks = max(1, round(spans / (REQUESTS_PER_BLOCK * SPANS_PER_REQUEST)))
+    load = Load(REQUESTS_PER_BLOCK, start_ns=start_ns, round_ns=24 * HOUR_NS // blocks)
+    # A setting cannot be a parameter.
+    fill = _sql("exporter_fill").replace("{proto}", f"{PEERS / 'otlp_traces.proto'}:Traces")
+    for number in range(blocks):
+        requests = load.round(number)
+        engine.insert("traces", requests, f"bakeoff-{number}")
+        file.write_bytes(b"".join(map(delimited, requests)))
+        engine.command(fill, {"block": str(file)})
+    settle(engine, since=began)
     counted = engine.query("SELECT (SELECT count() FROM spans) AS ours, (SELECT count() FROM exporter.otel_traces) AS theirs", {})
-    if counted != [{"ours": rounds * load.spans, "theirs": rounds * load.spans}]:
-        raise RuntimeError(f"{rounds * load.spans} spans were inserted on both sides, but {counted} are there")
-    return rounds * load.spans
+    if counted != [{"ours": blocks * load.spans, "theirs": blocks * load.spans}]:
+        raise RuntimeError(f"{blocks * load.spans} spans were inserted on both sides, but {counted} are there")
+    return blocks * load.spans
 
 
-def _measure_bytes(engine: Engine, spans: int, to_s: int, samples: Samples) -> None:
+def _measure_bytes(engine: Engine, spans: int, samples: Samples) -> None:
     """Both sides with all their tables, merged to the end.
 
-    Half-edges live for two hours after they arrived: those whose spans are older are taken away first, for a store that had
-    taken these spans when they happened would not have them any more.
+    Half-edges live for two hours after they arrived: they are told apart from what a span takes for as long as it is kept. Edges
+    are looked for in minutes that are no older, so that what they take is counted per span of the minutes that have some.
     """
-    engine.command(
-        "ALTER TABLE half_edges DELETE WHERE ts < toDateTime({gone_s:UInt32}) SETTINGS mutations_sync = 1",
-        {"gone_s": to_s - 2 * 3600},
-    )
     tables = engine.query(
         "SELECT database, name FROM system.tables WHERE database IN (currentDatabase(), 'exporter') AND engine LIKE '%MergeTree'",
         {},
     )
     for table in tables:
         engine.command(f"OPTIMIZE TABLE {table['database']}.{table['name']} FINAL")
+    (settled,) = engine.query(
+        "SELECT count() AS spans FROM spans WHERE toStartOfMinute(ts) IN (SELECT DISTINCT minute FROM edges_1m)", {}
+    )
     stored = engine.query(
         "SELECT database, table, sum(bytes_on_disk) AS bytes FROM system.parts"
         " WHERE active AND database IN (currentDatabase(), 'exporter') GROUP BY database, table",
         {},
     )
+    shared_by = {"edges_1m": settled["spans"]}
     for side in ("ours", "exporter"):
-        mine = {row["table"]: row["bytes"] / spans for row in stored if (row["database"] == "exporter") == (side == "exporter")}
-        samples.add(f"{side}_bytes_per_span", sum(mine.values()))
+        mine = {
+            row["table"]: row["bytes"] / shared_by.get(row["table"], spans)
+            for row in stored
+            if (row["database"] == "exporter") == (side == "exporter")
+        }
         for table, size in mine.items():
             samples.add(f"{side}_bytes_per_span.{table}", size)
+        samples.add(f"{side}_bytes_per_span_first_two_hours", sum(mine.values()))
+        samples.add(f"{side}_bytes_per_span", sum(mine.values()) - mine.get("half_edges", 0))
 
 
 def _contests(engine: Engine, day: dict[str, Any]) -> list[Contest]:

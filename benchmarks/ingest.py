@@ -47,7 +47,6 @@ def main() -> None:
     samples = Samples().merge(_in_a_process_of_its_own(part, arguments) for part in parts)
     load = {
         "requests_per_round": arguments.requests,
-        "bakeoff_spans": arguments.bakeoff_spans,
         "growth_spans": arguments.growth_spans,
     }
     result = result_of(samples, load)
@@ -65,7 +64,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=192, help="requests of 512 spans in each round of a collector")
-    parser.add_argument("--bakeoff-spans", type=int, default=4_000_000, help="spans in each schema")
+    parser.add_argument("--bakeoff-spans", type=int, default=10_000_000, help="spans in each schema, spread over a day")
     parser.add_argument("--growth-spans", type=int, default=50_000_000, help="spans stored when growth ends")
     parser.add_argument("--growth", action=argparse.BooleanOptionalAction, default=True, help="whether growth is measured anew")
     parser.add_argument("--only", nargs="+", choices=PARTS, help="measure these parts and print what was found; writes nothing")

@@ -14,6 +14,7 @@ from benchmarks.samples import ROUNDS, Samples
 
 RATE = "_spans_per_cpu_s"
 CONTESTS = ("trace_by_id", "attribute_filter", "common_attribute_filter", "service_p99")
+SIZES = ("bytes_per_span", "bytes_per_span_first_two_hours")
 INGESTING = ("embedded", "receive_to_kafka", "kafka_to_rows")
 
 Result = dict[str, Any]
@@ -24,8 +25,8 @@ def result_of(samples: Samples, load: Result) -> Result:
     medians = {name: median(values) for name, values in samples.figures.items()}
     ours = {f"{name}{RATE}": medians.get(f"{name}{RATE}") for name in INGESTING}
     ours |= {name: medians.get(name) for name in ("rss_mb", "embedded_rss_mb", "collect_rss_mb")}
-    ours |= {"bytes_per_span": medians.get("ours_bytes_per_span")} | _contests("ours", medians)
-    exporter = {"bytes_per_span": medians.get("exporter_bytes_per_span")} | _contests("exporter", medians)
+    ours |= _contests("ours", medians)
+    exporter = _contests("exporter", medians)
     peers = {f"{name}{RATE}": medians.get(f"{name}{RATE}") for name in ("rotel", "otelcol")}
     return {
         "yardstick_spans_per_cpu_s": medians.get("yardstick_spans_per_cpu_s"),
@@ -35,13 +36,15 @@ def result_of(samples: Samples, load: Result) -> Result:
         "samples": samples.figures,
         "growth_measured": None,
         "load": load
+        | {"bakeoff_spans": medians.get("bakeoff_spans")}
         | {"rounds": ROUNDS, "spans_per_request": SPANS_PER_REQUEST, "attributes_per_span": ATTRIBUTES, "services": SERVICES},
         "machine": _machine(),
     }
 
 
 def _contests(side: str, medians: dict[str, float]) -> Result:
-    return {f"{name}_{unit}": medians.get(f"{side}_{name}_{unit}") for name in CONTESTS for unit in ("ms", "cpu_ms")}
+    sizes = {name: medians.get(f"{side}_{name}") for name in SIZES}
+    return sizes | {f"{name}_{unit}": medians.get(f"{side}_{name}_{unit}") for name in CONTESTS for unit in ("ms", "cpu_ms")}
 
 
 def _ratios(medians: dict[str, float]) -> Result:
@@ -51,7 +54,7 @@ def _ratios(medians: dict[str, float]) -> Result:
     return (
         {name: ratio(f"{name}{RATE}", f"yardstick{RATE}") for name in INGESTING}
         | {name: ratio(f"embedded{RATE}", f"{name}{RATE}") for name in ("rotel", "otelcol")}
-        | {"bytes_per_span": ratio("ours_bytes_per_span", "exporter_bytes_per_span")}
+        | {name: ratio(f"ours_{name}", f"exporter_{name}") for name in SIZES}
         | {name: ratio(f"ours_{name}_cpu_ms", f"exporter_{name}_cpu_ms") for name in CONTESTS}
     )
 
