@@ -1,11 +1,14 @@
 """How the value of an attribute is shown: text as it is, arrays and key-value lists as JSON."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar, cast
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from pydantic import JsonValue
+
+Read = TypeVar("Read", bound=Message)
 
 _NESTED = "\0"
 
@@ -38,13 +41,24 @@ def span_attributes(row: Mapping[str, Any]) -> dict[str, JsonValue]:
     return {key: text for key, text in named.items() if text} | rest
 
 
-def shown_encoded(attributes: Mapping[str, str]) -> dict[str, JsonValue]:
-    """Return attributes as events and links keep them: each value an encoded AnyValue, in base64."""
-    return {key: _decoded(encoded) for key, encoded in attributes.items()}
+def otlp_attributes(pairs: Iterable[KeyValue]) -> dict[str, JsonValue]:
+    """Return attributes as OTLP bears them."""
+    return {pair.key: _plain(pair.value) for pair in pairs}
+
+
+def read(message: type[Read], encoded: str) -> Read:
+    """Return the message that the store kept as it came, in base64; one that cannot be read is as good as empty.
+
+    Senders' bytes are checked before they are stored. What others put on Kafka is not.
+    """
+    try:
+        return message.FromString(b64decode(encoded))
+    except DecodeError:
+        return message()
 
 
 def _decoded(encoded: str) -> JsonValue:
-    return _plain(AnyValue.FromString(b64decode(encoded)))
+    return _plain(read(AnyValue, encoded))
 
 
 def _plain(value: AnyValue) -> JsonValue:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from opentelemetry.proto.trace.v1 import trace_pb2
 from pydantic import JsonValue
 
-from query_api.attribute_values import shown, shown_encoded, span_attributes
+from query_api.attribute_values import otlp_attributes, read, shown, span_attributes
 from query_api.faults import InvalidParameter, NotFound
 from query_api.parameters import MAX_LENGTH, PLAIN, Answer, Asked, Instant, Text, Windowed
 from query_api.questions import Questions, Row
@@ -221,7 +222,7 @@ def _written(trace_id: str, where: Row, rows: list[Row], resources: list[Row], k
         services=where["services"],
         spans_seen=where["spans"],
         errors=where["errors"],
-        spans=[_span(row, depth, senders) for row, depth in tree_order(rows[:MAX_SPANS])],
+        spans=[_span(row, depth, where["start_ns"], senders) for row, depth in tree_order(rows[:MAX_SPANS])],
         truncated=len(rows) > MAX_SPANS,
         thinned=len(rows) < min(where["spans"], MAX_SPANS + 1),
         kept_because=kept_because,
@@ -229,20 +230,34 @@ def _written(trace_id: str, where: Row, rows: list[Row], resources: list[Row], k
     return told.model_dump_json()
 
 
-def _span(row: Row, depth: int, senders: dict[int, dict[str, JsonValue]]) -> Span:
+def _span(row: Row, depth: int, start_ns: int, senders: dict[int, dict[str, JsonValue]]) -> Span:
+    resource = senders.get(row["resource_id"], {})
     told = {
+        "node": resource.get("mesh.virtual_node", ""),
         "depth": depth,
         "parent_id": None if row["parent_id"] == _NO_PARENT else row["parent_id"],
         "offset_ms": row["offset_ns"] / 1e6,
         "duration_ms": row["duration_ns"] / 1e6,
         "attributes": span_attributes(row),
-        "resource": senders.get(row["resource_id"], {}),
-        "events": [
-            {"offset_ms": ns / 1e6, "name": name, "attributes": shown_encoded(encoded)} for ns, name, encoded in row["events"]
-        ],
-        "links": [
-            {"trace_id": trace, "span_id": span, "trace_state": state, "attributes": shown_encoded(encoded)}
-            for trace, span, state, encoded in row["links"]
-        ],
+        "resource": resource,
+        "events": [_event(encoded, start_ns) for encoded in row["events"]],
+        "links": [_link(encoded) for encoded in row["links"]],
     }
     return Span.model_validate({**row, **told})
+
+
+def _event(encoded: str, start_ns: int) -> SpanEvent:
+    event = read(trace_pb2.Span.Event, encoded)
+    return SpanEvent(
+        offset_ms=(event.time_unix_nano - start_ns) / 1e6, name=event.name, attributes=otlp_attributes(event.attributes)
+    )
+
+
+def _link(encoded: str) -> SpanLink:
+    link = read(trace_pb2.Span.Link, encoded)
+    return SpanLink(
+        trace_id=link.trace_id.hex(),
+        span_id=link.span_id.hex(),
+        trace_state=link.trace_state,
+        attributes=otlp_attributes(link.attributes),
+    )

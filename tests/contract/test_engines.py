@@ -120,7 +120,7 @@ def test_edges_are_found(engine: Engine) -> None:
 
 def test_two_that_migrate_at_once_leave_one_schema(engine: Engine) -> None:
     engine.command("TRUNCATE TABLE schema_migrations")
-    engine.command("DROP TABLE spans_to_golden_signals_10s")
+    engine.command("DROP TABLE typed_spans_to_golden_signals_10s")
     with ThreadPoolExecutor(2) as threads:
         applied = list(threads.map(migrate, [engine, engine]))
     assert migrate(engine) == []

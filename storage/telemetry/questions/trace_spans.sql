@@ -4,7 +4,6 @@ SELECT
     lower(hex(substring(s.ids, 9, 8))) AS parent_id,
     s.service AS service,
     s.version AS version,
-    s.node AS node,
     toString(s.hop) AS hop,
     s.name AS name,
     toString(s.kind) AS kind,
@@ -28,12 +27,8 @@ SELECT
     -- Bytes are no text: what is nested goes as base64.
     mapApply((k, v) -> (toString(k), if(startsWith(v, '\0'), concat('\0', base64Encode(substring(v, 2))), v)), s.attributes) AS attributes,
     s.resource_id AS resource_id,
-    arrayMap(e -> (
-        toUnixTimestamp64Nano(e.ts) - {start_ns:Int64}, toString(e.name),
-        mapApply((k, v) -> (toString(k), base64Encode(v)), e.attributes)), s.events) AS events,
-    arrayMap(l -> (
-        lower(hex(l.trace_id)), lower(hex(l.span_id)), l.trace_state,
-        mapApply((k, v) -> (toString(k), base64Encode(v)), l.attributes)), s.links) AS links
+    arrayMap(e -> base64Encode(e), s.events) AS events,
+    arrayMap(l -> base64Encode(l), s.links) AS links
 FROM spans AS s
 WHERE s.trace_id = toFixedString(unhex({trace_id:String}), 16)
     -- The table's order, word for word: that times mean it, it does not see.

@@ -35,11 +35,12 @@ WHERE i.trace_id IN (
             OR ({attribute:String} = 'peer.version' AND s.peer_version = {value:String})
             OR ({attribute:String} = 'upstream_cluster.name' AND s.upstream_cluster = {value:String})
             OR ({attribute:String} = 'response_flags' AND s.response_flags = {value:String})
-            OR ({attribute:String} = 'service.instance.id' AND s.instance = {value:String})
-            OR ({attribute:String} = 'cloud.availability_zone' AND s.zone = {value:String})
+            -- What says who sent it.
+            OR ({attribute:String} IN ('service.instance.id', 'cloud.availability_zone', 'mesh.name', 'mesh.virtual_node')
+                AND s.resource_id IN (SELECT id FROM resources WHERE resources.attributes[{attribute:String}] = {value:String}))
             OR ({attribute:String} NOT IN ('url.path', 'client.address', 'http.request.method', 'http.route',
                     'http.response.status_code', 'peer.service', 'peer.version', 'upstream_cluster.name', 'response_flags',
-                    'service.instance.id', 'cloud.availability_zone')
+                    'service.instance.id', 'cloud.availability_zone', 'mesh.name', 'mesh.virtual_node')
                 AND has(mapValues(s.attributes), {value:String}) AND s.attributes[{attribute:String}] = {value:String}))
 )
 GROUP BY i.trace_id

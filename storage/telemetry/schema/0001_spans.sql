@@ -9,13 +9,7 @@ CREATE TABLE IF NOT EXISTS otlp_traces_landing (
             trace_id String, span_id String, trace_state String, parent_span_id String, flags UInt32, name String, kind Int32,
             start_time_unix_nano UInt64, end_time_unix_nano UInt64,
             attributes Array(Tuple(key String, value String)), dropped_attributes_count UInt32,
-            events Array(Tuple(
-                time_unix_nano UInt64, name String, attributes Array(Tuple(key String, value String)), dropped_attributes_count UInt32)),
-            dropped_events_count UInt32,
-            links Array(Tuple(
-                trace_id String, span_id String, trace_state String, attributes Array(Tuple(key String, value String)),
-                dropped_attributes_count UInt32, flags UInt32)),
-            dropped_links_count UInt32,
+            events Array(String), dropped_events_count UInt32, links Array(String), dropped_links_count UInt32,
             status Tuple(message String, code Int32)
         ))
     ))
@@ -43,9 +37,14 @@ CREATE FUNCTION IF NOT EXISTS meshscope_map AS pairs -> mapFromArrays(
 
 CREATE FUNCTION IF NOT EXISTS meshscope_resource_id AS pairs -> cityHash64(tupleElement(pairs, 'key'), tupleElement(pairs, 'value'));
 
+-- For spans a sender is a resource and the scope that speaks: neither takes a column then.
+CREATE FUNCTION IF NOT EXISTS meshscope_sender_id AS (pairs, scope) -> cityHash64(
+    tupleElement(pairs, 'key'), tupleElement(pairs, 'value'), tupleElement(scope, 'name'), tupleElement(scope, 'version'));
+
 -- In the order of traces a trace's id is stored once, and a span's parent is the id beside it: `ids` is both, the span's and its
 -- parent's. By ten seconds first, so that merging parts that came one after the other is mostly putting one behind the other.
--- What has no codec would be LZ4.
+-- What has no codec would be LZ4. What is the same for all that a sender sends stands in `resources`: a merge pays for each column
+-- of low cardinality what it pays for all of time, ids and duration.
 CREATE TABLE IF NOT EXISTS spans (
     ts DateTime64(9) CODEC(Delta(8), ZSTD(1)),
     trace_id FixedString(16) CODEC(ZSTD(1)),
@@ -56,12 +55,7 @@ CREATE TABLE IF NOT EXISTS spans (
     flags UInt32 CODEC(T64, ZSTD(1)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     version LowCardinality(String) CODEC(ZSTD(1)),
-    instance LowCardinality(String) CODEC(ZSTD(1)),
-    zone LowCardinality(String) CODEC(ZSTD(1)),
-    mesh LowCardinality(String) CODEC(ZSTD(1)),
-    node LowCardinality(String) CODEC(ZSTD(1)),
     hop Enum8('app' = 0, 'inbound' = 1, 'outbound' = 2, 'proxy' = 3) CODEC(ZSTD(1)),
-    scope LowCardinality(String) CODEC(ZSTD(1)),
     name LowCardinality(String) CODEC(ZSTD(1)),
     kind Enum8('unspecified' = 0, 'internal' = 1, 'server' = 2, 'client' = 3, 'producer' = 4, 'consumer' = 5) CODEC(ZSTD(1)),
     duration_ns UInt64 CODEC(T64, ZSTD(1)),
@@ -79,11 +73,12 @@ CREATE TABLE IF NOT EXISTS spans (
     upstream_address LowCardinality(String) CODEC(ZSTD(1)),
     response_flags LowCardinality(String) CODEC(ZSTD(1)),
     resend UInt16 CODEC(T64, ZSTD(1)),
-    attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    -- Not of low cardinality: a merge looks up each key of each span in a dictionary then, which costs twice what is saved.
+    attributes Map(String, String) CODEC(ZSTD(1)),
     resource_id UInt64 CODEC(ZSTD(1)),
-    -- What nobody searches by keeps its values as AnyValues.
-    events Array(Tuple(ts DateTime64(9), name LowCardinality(String), attributes Map(LowCardinality(String), String), dropped_attributes UInt32)) CODEC(ZSTD(1)),
-    links Array(Tuple(trace_id String, span_id String, trace_state String, attributes Map(LowCardinality(String), String), dropped_attributes UInt32, flags UInt32)) CODEC(ZSTD(1)),
+    -- What nobody searches by stays as OTLP wrote it: a Span.Event, a Span.Link each.
+    events Array(String) CODEC(ZSTD(1)),
+    links Array(String) CODEC(ZSTD(1)),
     -- The spans of a trace share their values, so that in this order finding one costs next to nothing on the disk.
     INDEX attribute_values mapValues(attributes) TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX url_paths url_path TYPE bloom_filter(0.001) GRANULARITY 1
@@ -92,13 +87,17 @@ PARTITION BY toDate(ts)
 ORDER BY (toStartOfInterval(ts, INTERVAL 10 SECOND), trace_id, ts)
 TTL toDateTime(ts) + INTERVAL 7 DAY
 -- No statistics of columns: each insert and each merge would pay for what no question here gains from. Wider merges: each span is
--- rewritten less often.
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1, auto_statistics_types = '', merge_selector_base = 10;
+-- rewritten less often. And row by row, not column by column: for columns as small as these that costs half.
+SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1, auto_statistics_types = '', merge_selector_base = 10,
+    enable_vertical_merge_algorithm = 0;
 
--- What sent telemetry, once for all that it sent: `id` is a hash of the attributes as they came.
+-- What sent telemetry, once for all that it sent: `id` is a hash of the attributes as they came, for spans
+-- of their scope too.
 CREATE TABLE IF NOT EXISTS resources (
     id UInt64 CODEC(ZSTD(1)),
     seen Date,
+    scope LowCardinality(String) CODEC(ZSTD(1)),
+    scope_version LowCardinality(String) CODEC(ZSTD(1)),
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1))
 ) ENGINE = ReplacingMergeTree(seen)
 ORDER BY id
@@ -106,59 +105,61 @@ TTL seen + INTERVAL 40 DAY
 SETTINGS non_replicated_deduplication_window = 1000, auto_statistics_types = '';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_traces_to_resources TO resources AS
-SELECT DISTINCT meshscope_resource_id(resource.attributes) AS id, today() AS seen, meshscope_map(resource.attributes) AS attributes
-FROM otlp_traces_landing;
+SELECT DISTINCT
+    meshscope_sender_id(resource.attributes, s) AS id, today() AS seen, s.name AS scope, s.version AS scope_version,
+    meshscope_map(resource.attributes) AS attributes
+FROM (SELECT resource, arrayJoin(scope_spans.scope) AS s FROM otlp_traces_landing);
 
 -- First step: protobuf's shapes become plain columns. Nothing is stored here either. Attributes stay two arrays, names and texts:
 -- finding a value in a Map costs twice as much.
 CREATE TABLE IF NOT EXISTS otlp_spans (
     trace_id String, span_id String, parent_id String, trace_state String, flags UInt32,
-    service LowCardinality(String), version LowCardinality(String), instance LowCardinality(String), zone LowCardinality(String),
-    mesh LowCardinality(String), node LowCardinality(String), resource_id UInt64, scope LowCardinality(String), name LowCardinality(String),
-    kind Int32, start_ns UInt64, end_ns UInt64, status Int32, status_message String,
+    service LowCardinality(String), version LowCardinality(String), zone LowCardinality(String), resource_id UInt64,
+    name LowCardinality(String), kind Int32, start_ns UInt64, end_ns UInt64, status Int32, status_message String,
     k Array(LowCardinality(String)), v Array(String),
-    dropped_attributes UInt32, dropped_events UInt32, dropped_links UInt32,
-    events Array(Tuple(ts DateTime64(9), name LowCardinality(String), attributes Map(LowCardinality(String), String), dropped_attributes UInt32)),
-    links Array(Tuple(trace_id String, span_id String, trace_state String, attributes Map(LowCardinality(String), String), dropped_attributes UInt32, flags UInt32))
+    dropped_attributes UInt32, dropped_events UInt32, dropped_links UInt32, events Array(String), links Array(String)
 ) ENGINE = Null;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_traces_to_otlp_spans TO otlp_spans AS
 SELECT
     s.trace_id AS trace_id, s.span_id AS span_id, s.parent_span_id AS parent_id, s.trace_state AS trace_state, s.flags AS flags,
-    service, version, instance, zone, mesh, node, resource_id, scope, s.name AS name,
+    service, version, zone, resource_id, s.name AS name,
     s.kind AS kind, s.start_time_unix_nano AS start_ns, s.end_time_unix_nano AS end_ns,
     s.status.code AS status, s.status.message AS status_message,
     s.attributes.key AS k, arrayMap(v -> meshscope_text(v), s.attributes.value) AS v,
     s.dropped_attributes_count AS dropped_attributes, s.dropped_events_count AS dropped_events, s.dropped_links_count AS dropped_links,
-    arrayMap(e -> (fromUnixTimestamp64Nano(toInt64(least(e.time_unix_nano, 9000000000000000000))), e.name,
-        mapFromArrays(e.attributes.key, e.attributes.value), e.dropped_attributes_count), s.events) AS events,
-    arrayMap(l -> (l.trace_id, l.span_id, l.trace_state, mapFromArrays(l.attributes.key, l.attributes.value),
-        l.dropped_attributes_count, l.flags), s.links) AS links
+    s.events AS events, s.links AS links
 FROM (
-    SELECT service, version, instance, zone, mesh, node, resource_id,
-        toLowCardinality(scope_span.scope.name) AS scope, arrayJoin(scope_span.spans) AS s
+    SELECT service, version, zone, meshscope_sender_id(attributes, scope_span.scope) AS resource_id, arrayJoin(scope_span.spans) AS s
     FROM (
         SELECT
             toLowCardinality(if(r['service.name'] != '', r['service.name'], 'unknown_service')) AS service,
             toLowCardinality(r['service.version']) AS version,
-            toLowCardinality(r['service.instance.id']) AS instance,
             toLowCardinality(r['cloud.availability_zone']) AS zone,
-            toLowCardinality(r['mesh.name']) AS mesh,
-            toLowCardinality(r['mesh.virtual_node']) AS node,
-            resource_id, arrayJoin(scope_spans) AS scope_span
-        FROM (
-            SELECT meshscope_map(resource.attributes) AS r, meshscope_resource_id(resource.attributes) AS resource_id, scope_spans
-            FROM otlp_traces_landing
-        )
+            attributes, arrayJoin(scope_spans) AS scope_span
+        FROM (SELECT meshscope_map(resource.attributes) AS r, resource.attributes AS attributes, scope_spans FROM otlp_traces_landing)
     )
 );
+
+-- A span as it is stored, and as the views take it: nothing is stored here either.
+CREATE TABLE IF NOT EXISTS typed_spans (
+    ts DateTime64(9), trace_id FixedString(16), ids FixedString(16), trace_state String, flags UInt32,
+    service LowCardinality(String), version LowCardinality(String), zone LowCardinality(String),
+    hop Enum8('app' = 0, 'inbound' = 1, 'outbound' = 2, 'proxy' = 3), name LowCardinality(String),
+    kind Enum8('unspecified' = 0, 'internal' = 1, 'server' = 2, 'client' = 3, 'producer' = 4, 'consumer' = 5),
+    duration_ns UInt64, error Bool, status Int8, status_message String,
+    http_method LowCardinality(String), http_route LowCardinality(String), http_status UInt16, url_path String,
+    client_address LowCardinality(String), peer LowCardinality(String), peer_version LowCardinality(String),
+    upstream_cluster LowCardinality(String), upstream_address LowCardinality(String), response_flags LowCardinality(String),
+    resend UInt16, attributes Map(LowCardinality(String), String), resource_id UInt64, events Array(String), links Array(String)
+) ENGINE = Null;
 
 -- Second step: what App Mesh, Istio, Envoy and OpenTelemetry call a thing is mapped to one column here, and only here.
 -- A start time outside [now - 7 days, now + 1 day] is stored as now, with the original in the attributes: one client with
 -- a wrong clock would otherwise open thousands of partitions. A duration above 7 days says that a clock was set or an end is
 -- missing: it is stored as 0, with the original end in the attributes, for one such span would spoil every sum it is in.
 -- What a sender dropped is told by attributes too, under OpenTelemetry's names for formats that have no field for it.
-CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_spans_to_spans TO spans AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_spans_to_typed_spans TO typed_spans AS
 SELECT
     if(in_range, started, now64(9)) AS ts,
     toFixedString(substring(raw.trace_id, 1, 16), 16) AS trace_id,
@@ -167,16 +168,12 @@ SELECT
     flags,
     service,
     version,
-    instance,
     zone,
-    mesh,
-    node,
     multiIf(
         direction = 'inbound' OR startsWith(cluster, 'cds_ingress_') OR startsWith(cluster, 'inbound|'), 'inbound',
         direction = 'outbound' OR startsWith(cluster, 'cds_egress_') OR startsWith(cluster, 'outbound|'), 'outbound',
         v[indexOf(k, 'component')] = 'proxy', 'proxy',
         'app') AS hop,
-    scope,
     name,
     if(raw.kind BETWEEN 0 AND 5, raw.kind, 0) AS kind,
     if(credible AND end_ns > start_ns, end_ns - start_ns, 0) AS duration_ns,
@@ -235,6 +232,8 @@ FROM (
     FROM otlp_spans
 ) AS raw;
 
+CREATE MATERIALIZED VIEW IF NOT EXISTS typed_spans_to_spans TO spans AS SELECT * EXCEPT (zone) FROM typed_spans;
+
 -- Where a trace lies in time: fetching one must not touch every partition.
 CREATE TABLE IF NOT EXISTS trace_index (
     trace_id FixedString(16) CODEC(ZSTD(1)),
@@ -250,7 +249,7 @@ ORDER BY trace_id
 TTL toDateTime(end) + INTERVAL 7 DAY
 SETTINGS non_replicated_deduplication_window = 1000, auto_statistics_types = '', merge_selector_base = 10;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS spans_to_trace_index TO trace_index AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS typed_spans_to_trace_index TO trace_index AS
 WITH reinterpretAsUInt64(substring(ids, 9, 8)) = 0 AS is_root
 SELECT
     trace_id,
@@ -261,5 +260,5 @@ SELECT
     max(if(is_root, name, '')) AS root_name,
     count() AS spans,
     countIf(error) AS errors
-FROM spans
+FROM typed_spans
 GROUP BY trace_id;

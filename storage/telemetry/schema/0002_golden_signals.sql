@@ -21,9 +21,9 @@ ORDER BY (service, ts, hop, version, zone, route)
 TTL ts + INTERVAL 7 DAY
 SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1, auto_statistics_types = '', index_granularity = 64;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS spans_to_golden_signals_10s TO golden_signals_10s AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS typed_spans_to_golden_signals_10s TO golden_signals_10s AS
 SELECT
-    toStartOfInterval(toDateTime(spans.ts), INTERVAL 10 SECOND) AS ts,
+    toStartOfInterval(toDateTime(s.ts), INTERVAL 10 SECOND) AS ts,
     service,
     version,
     zone,
@@ -32,10 +32,10 @@ SELECT
     count() AS calls,
     countIf(error) AS errors,
     sum(duration_ns) AS duration_ns,
-    quantilesDDState(0.01, 0.5, 0.95, 0.99)(spans.duration_ns) AS latency,
-    argMaxState(trace_id, spans.duration_ns) AS slowest,
+    quantilesDDState(0.01, 0.5, 0.95, 0.99)(s.duration_ns) AS latency,
+    argMaxState(trace_id, s.duration_ns) AS slowest,
     max(if(error, trace_id, toFixedString('', 16))) AS failed
-FROM spans
+FROM typed_spans AS s
 WHERE kind IN ('server', 'consumer') AND hop != 'outbound'
 GROUP BY ts, service, version, zone, route, hop;
 

@@ -24,9 +24,10 @@ CREATE TABLE IF NOT EXISTS half_edges (
 ) ENGINE = MergeTree
 ORDER BY (trace_id, link)
 TTL arrived + INTERVAL 2 HOUR
-SETTINGS non_replicated_deduplication_window = 1000, auto_statistics_types = '', merge_selector_base = 10;
+SETTINGS non_replicated_deduplication_window = 1000, auto_statistics_types = '', merge_selector_base = 10,
+    enable_vertical_merge_algorithm = 0;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS spans_to_half_edges TO half_edges AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS typed_spans_to_half_edges TO half_edges AS
 WITH
     kind IN ('client', 'producer') AS is_client,
     reinterpretAsUInt64(substring(ids, 1, 8)) AS own,
@@ -48,7 +49,7 @@ SELECT
     peer_version,
     upstream_cluster AS cluster,
     upstream_address AS address
-FROM spans
+FROM typed_spans
 WHERE kind IN ('client', 'producer', 'server', 'consumer');
 
 -- What complete pairs have shown of a cluster's name: a refused connection to it is then an error on the right edge.

@@ -18,8 +18,5 @@ WHERE ts >= toDateTime64({slice:UInt32}, 9) AND ts < toDateTime64({slice:UInt32}
         {key:String} = 'upstream_cluster.name', toString(upstream_cluster),
         {key:String} = 'response_flags', toString(response_flags),
         {key:String} = 'service.version', toString(version),
-        {key:String} = 'service.instance.id', toString(instance),
-        {key:String} = 'mesh.name', toString(mesh),
-        {key:String} = 'mesh.virtual_node', toString(node),
         mapContains(attributes, {key:String}), attributes[{key:String}],
         told.text))
