@@ -145,7 +145,7 @@ def _our_trace(engine: Engine) -> Ask:
 
     def ask(values: dict[str, Any]) -> Rows:
         (lies,) = engine.query(question("trace_bounds"), values)
-        where = {name: lies[name] for name in ("start_ns", "end_ns", "services")}
+        where = {name: lies[name] for name in ("start_ns", "end_ns")}
         rows = engine.query(question("trace_spans"), values | where | {"limit": 20_001})
         engine.query(question("trace_resources"), {"ids": sorted({row["resource_id"] for row in rows})})
         return rows

@@ -13,14 +13,15 @@ Read = TypeVar("Read", bound=Message)
 _NESTED = "\0"
 
 
-def shown(attributes: Mapping[str, str]) -> dict[str, JsonValue]:
-    """Return attributes as spans keep them: a zero byte says that what follows is an encoded AnyValue, in base64."""
-    return {key: _decoded(text[1:]) if text.startswith(_NESTED) else text for key, text in attributes.items()}
+def resource_attributes(row: Mapping[str, Any]) -> dict[str, JsonValue]:
+    """Return all attributes of a row of ``resources``; the scope stands under OpenTelemetry's names for formats without one."""
+    scope = {"otel.scope.name": row["scope"], "otel.scope.version": row["scope_version"]}
+    return _shown(row) | {key: text for key, text in scope.items() if text}
 
 
 def span_attributes(row: Mapping[str, Any]) -> dict[str, JsonValue]:
     """Return all attributes of a row of ``spans``: what has a column of its own stands under its semantic convention."""
-    rest = shown(row["attributes"])
+    rest = _shown(row)
     of_a_system = row["peer"] in (rest.get(key) for key in ("db.system.name", "db.system", "messaging.system"))
     # An upstream address that the span did not bear itself is made of these two.
     address, _, port = ("", "", "") if "upstream_address" in rest else row["upstream_address"].rpartition(":")
@@ -57,8 +58,10 @@ def read(message: type[Read], encoded: str) -> Read:
         return message()
 
 
-def _decoded(encoded: str) -> JsonValue:
-    return _plain(read(AnyValue, encoded))
+def _shown(row: Mapping[str, Any]) -> dict[str, JsonValue]:
+    """A zero byte says that what follows is an encoded AnyValue, in base64."""
+    pairs = zip(row["keys"], row["texts"], strict=True)
+    return {key: _plain(read(AnyValue, text[1:])) if text.startswith(_NESTED) else text for key, text in pairs}
 
 
 def _plain(value: AnyValue) -> JsonValue:

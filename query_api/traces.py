@@ -2,17 +2,19 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from opentelemetry.proto.trace.v1 import trace_pb2
 from pydantic import JsonValue
 
-from query_api.attribute_values import otlp_attributes, read, shown, span_attributes
+from query_api.attribute_values import otlp_attributes, read, resource_attributes, span_attributes
+from query_api.coverage import SECOND_NS
 from query_api.faults import InvalidParameter, NotFound
 from query_api.parameters import MAX_LENGTH, PLAIN, Answer, Asked, Instant, Text, Windowed
 from query_api.questions import Questions, Row
-from query_api.times import Window, duration_ns
+from query_api.rollups import HOUR_S
+from query_api.times import Window, duration_ns, moment
 from query_api.trace_tree import tree_order
 
 MAX_TRACES = 1000
@@ -20,6 +22,9 @@ MAX_SPANS = 20_000
 _FOREVER_NS = 2**63 - 1
 _NO_PARENT = "0" * 16
 _FIRST_LOOK_NS = 60_000_000_000
+# In the order of the bits of kept_traces.why.
+Reason = Literal["erred", "slow", "rule", "share"]
+_REASONS: tuple[Reason, ...] = get_args(Reason)
 Duration = Annotated[
     str,
     Query(
@@ -120,7 +125,7 @@ class Trace(Answer):
     spans: list[Span]
     truncated: bool
     thinned: bool
-    kept_because: list[Literal["erred", "slow", "rule", "share"]]
+    kept_because: list[Reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,17 +181,17 @@ def router(ask: Questions, asked: Asked) -> APIRouter:
     ) -> Response:
         """Show one trace with all of its spans that are kept; of one that was thinned, what is known without them."""
         trace_id = trace_id.lower()
-        bounds = await ask.ask("trace_bounds", trace_id=trace_id)
-        if not bounds:
+        where = await ask.one("trace_bounds", trace_id=trace_id)
+        if not where["spans"]:
             raise NotFound(f"No trace {trace_id} is known.")
-        (where,) = bounds
-        lies = {"trace_id": trace_id, "start_ns": where["start_ns"], "end_ns": where["end_ns"]}
-        rows = await ask.ask("trace_spans", **lies, limit=MAX_SPANS + 1)
+        lies = {"start_ns": where["start_ns"], "end_ns": where["end_ns"]}
+        rows = await ask.ask("trace_spans", trace_id=trace_id, **lies, limit=MAX_SPANS + 1)
         resources = await ask.ask("trace_resources", ids=sorted({row["resource_id"] for row in rows}))
-        kept = await ask.one("trace_kept_because", **lies)
+        hours = {"from_s": where["start_ns"] // SECOND_NS - HOUR_S, "to_s": where["end_ns"] // SECOND_NS}
+        kept = await ask.one("trace_kept_because", trace_id=trace_id, **hours)
         # Thousands of spans take a while to write down: not on the event loop.
         return Response(
-            await asyncio.to_thread(_written, trace_id, where, rows, resources, kept["reasons"]), media_type="application/json"
+            await asyncio.to_thread(_written, trace_id, where, rows, resources, kept["why"]), media_type="application/json"
         )
 
     return routes
@@ -211,21 +216,22 @@ def _thinned(rows: list[Row]) -> Thinned | None:
     return Thinned.model_validate({**rows[0], "until": rows[0]["until_s"]}) if rows else None
 
 
-def _written(trace_id: str, where: Row, rows: list[Row], resources: list[Row], kept_because: list[Any]) -> str:
-    senders = {each["id"]: shown(each["attributes"]) for each in resources}
+def _written(trace_id: str, where: Row, rows: list[Row], resources: list[Row], why: int) -> str:
+    senders = {each["id"]: resource_attributes(each) for each in resources}
+    spans = [{**row, "span_id": row["ids"][:8].hex(), "parent_id": row["ids"][8:].hex()} for row in rows[:MAX_SPANS]]
     told = Trace(
         trace_id=trace_id,
-        start=where["started"],
+        start=moment(where["start_ns"]),
         duration_ms=(where["end_ns"] - where["start_ns"]) / 1e6,
         root_service=where["root_service"],
         root_name=where["root_name"],
-        services=where["services"],
+        services=sorted(where["services"]),
         spans_seen=where["spans"],
         errors=where["errors"],
-        spans=[_span(row, depth, where["start_ns"], senders) for row, depth in tree_order(rows[:MAX_SPANS])],
+        spans=[_span(row, depth, where["start_ns"], senders) for row, depth in tree_order(spans)],
         truncated=len(rows) > MAX_SPANS,
         thinned=len(rows) < min(where["spans"], MAX_SPANS + 1),
-        kept_because=kept_because,
+        kept_because=[reason for bit, reason in enumerate(_REASONS) if why >> bit & 1],
     )
     return told.model_dump_json()
 
@@ -236,7 +242,8 @@ def _span(row: Row, depth: int, start_ns: int, senders: dict[int, dict[str, Json
         "node": resource.get("mesh.virtual_node", ""),
         "depth": depth,
         "parent_id": None if row["parent_id"] == _NO_PARENT else row["parent_id"],
-        "offset_ms": row["offset_ns"] / 1e6,
+        "start": moment(row["start_ns"]),
+        "offset_ms": (row["start_ns"] - start_ns) / 1e6,
         "duration_ms": row["duration_ns"] / 1e6,
         "attributes": span_attributes(row),
         "resource": resource,

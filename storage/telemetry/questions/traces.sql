@@ -15,9 +15,6 @@ WHERE i.trace_id IN (
     SELECT s.trace_id
     FROM spans AS s
     WHERE s.ts >= fromUnixTimestamp64Nano({start_ns:Int64}) AND s.ts < fromUnixTimestamp64Nano({end_ns:Int64})
-        -- The table's order, word for word: that the line above means it, it does not see.
-        AND toStartOfInterval(s.ts, INTERVAL 10 SECOND) >= toStartOfInterval(fromUnixTimestamp64Nano({start_ns:Int64}), INTERVAL 10 SECOND)
-        AND toStartOfInterval(s.ts, INTERVAL 10 SECOND) <= toStartOfInterval(fromUnixTimestamp64Nano({end_ns:Int64}), INTERVAL 10 SECOND)
         AND ({service:String} = '' OR s.service = {service:String})
         AND ({version:String} = '' OR s.version = {version:String})
         AND ({route:String} = '' OR s.http_route = {route:String} OR (s.http_route = '' AND s.name = {route:String}))
