@@ -58,6 +58,7 @@ class HttpServer:
                 access_log=False,
                 lifespan="on" if lifespan else "off",
                 ws="websockets-sansio",
+                proxy_headers=False,
                 limit_concurrency=connections + 1,  # uvicorn refuses the one that reaches the limit
                 timeout_keep_alive=KEEP_ALIVE_S,
             )
@@ -134,6 +135,13 @@ class _Http(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._wait_no_more()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self.parser.should_upgrade() or self.cycle.body or self.cycle.response_complete:
+            super().on_body(body)
+        else:  # uvicorn would copy it into a buffer, and from there into what it hands on
+            self.cycle.body = body  # type: ignore[assignment]
+            self.cycle.message_event.set()
 
     def _wait(self) -> None:
         self._wait_no_more()

@@ -11,11 +11,14 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from collector.admission import Busy, Limits
 from collector.kafka import DEAD_LETTERS, MESSAGE_BYTES, TOPICS, KafkaSettings
 from collector.readings import Reading
+from collector.record_batch import compress_as_filled
 from storage.telemetry.engine import Signal
 
 log = logging.getLogger(__name__)
 
 DELIVERY_S = 30.0
+BATCH_BYTES = 1024 * 1024
+"""Uncompressed; a request that is larger is a batch of its own."""
 
 
 class KafkaBus:
@@ -27,16 +30,17 @@ class KafkaBus:
     def __init__(self, settings: KafkaSettings, limits: Limits) -> None:
         self._settings, self._limits = settings, limits
         self._bytes = 0
+        # One after the other: all that wait for room in a batch would be woken each time that there is some, for nothing.
+        self._adding = asyncio.Lock()
         self._producer = AIOKafkaProducer(
             **settings.client(),
             enable_idempotence=True,
             acks="all",
-            compression_type="lz4",
             max_request_size=MESSAGE_BYTES,
-            max_batch_size=1024 * 1024,
             linger_ms=5,
             request_timeout_ms=int(DELIVERY_S * 1000),
         )
+        compress_as_filled(self._producer, BATCH_BYTES)
 
     def __repr__(self) -> str:
         return f"<KafkaBus {self._settings.bootstrap_servers} bytes={self._bytes}>"
@@ -53,7 +57,9 @@ class KafkaBus:
         self._bytes += len(request)
         try:
             async with asyncio.timeout(DELIVERY_S):
-                await self._producer.send_and_wait(TOPICS[signal], request)
+                async with self._adding:
+                    delivered = await self._producer.send(TOPICS[signal], request)
+                await delivered
         except (KafkaError, TimeoutError) as error:
             raise Busy(f"Kafka did not take the request ({error or type(error).__name__}); send the same again") from error
         finally:

@@ -6,7 +6,7 @@ from typing import Any
 from google.protobuf.message import DecodeError, Message
 
 from collector.admission import Limits, Malformed, TooLarge
-from collector.outlines import KINDS, LISTS, REQUESTS, merged, outline
+from collector.outlines import ITEMS, KINDS, LISTS, REQUESTS, merged, outline
 from core.wire import fields, inside
 from storage.telemetry.engine import Signal
 
@@ -19,6 +19,7 @@ _WAY = LISTS.union(KINDS)
 """The fields that lead to rows; whatever stands beside them is shared by these rows."""
 
 _IDS = frozenset({"trace_id", "span_id", "parent_span_id"})
+_BESIDE_IDS = frozenset(ITEMS["traces"].DESCRIPTOR.fields_by_name) - _IDS
 _GATHERED = _IDS | {"as_double", "as_int"}
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 
@@ -122,7 +123,7 @@ class _Looking:
         self._bound("groups", seen.scopes)
         items, numbers = self._count_rows(far)
         try:
-            near = merged(self._signal).FromString(piece)
+            near = merged(self._signal, counting=self._may_hold_too_many).FromString(piece)
         except DecodeError as error:
             seen.unreadable, seen.flawless = why(error), False
             return
@@ -192,7 +193,7 @@ def _ids_are_whole(span: Any, number: int) -> bool:
 
     The ids are written again, with nothing else: then each stands behind its tag and its length, at equal distances.
     """
-    for name in set(span.DESCRIPTOR.fields_by_name) - _IDS:
+    for name in _BESIDE_IDS:
         span.ClearField(name)
     parents = len(span.parent_span_id)
     span.DiscardUnknownFields()

@@ -63,6 +63,10 @@ class Once(threading.Thread):
         self.refused = 0
         self.stopping = threading.Event()
 
+    def answers(self) -> int:
+        """Return how many requests were answered so far."""
+        return sum(list(self.answered.values()))
+
     def run(self) -> None:
         with httpx.Client(timeout=40, headers={"content-type": "application/x-protobuf"}) as client:
             while not self.stopping.is_set():
@@ -104,26 +108,27 @@ class KafkaMesh:
         return self.home / f"{name}-{self._started}.log"
 
     @contextmanager
-    def load(self) -> Iterator[None]:
+    def load(self) -> Iterator[list[Once]]:
         """Send to both collects while the block runs; a sender gets an answer, or gives up, before it ends."""
         for collect in self.collects:
             until("collect being ready", collect.ready)
         for ingest in self.ingests:
             until("ingest storing", ingest.stores)
         senders = [Once(collect.traces_url) for collect in self.collects]
+        self.senders += senders
         for sender in senders:
             sender.start()
         try:
-            yield
+            yield senders
         finally:
             for sender in senders:
                 sender.stopping.set()
             for sender in senders:
                 sender.join(60)
-            self.senders += senders
 
     def answered(self) -> int:
-        return sum(sum(sender.answered.values()) for sender in self.senders)
+        """Return how many requests were answered so far, also while the load lasts."""
+        return sum(sender.answers() for sender in self.senders)
 
     def must_have_stored_once(self) -> None:
         """Wait until nothing waits on Kafka; then each answered request is stored once, in every table, and none twice."""

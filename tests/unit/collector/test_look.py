@@ -4,14 +4,18 @@ import random
 from contextlib import suppress
 
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.admission import Limits, Malformed, TooLarge
 from collector.look import PIECE, check, look
+from collector.outlines import REQUESTS
 from core.wire import inside
+from storage.telemetry.engine import Signal
 from tests.fakes.spans import SERVER, Span, request
 
 LIMITS = Limits(values_per_request=10_000, copied_bytes=1_000_000)
@@ -142,3 +146,50 @@ def test_a_large_request_of_any_bytes_gets_counts_or_a_clear_fault(junk: bytes, 
     body[at * 1000 : at * 1000 + len(junk)] = junk
     with suppress(Malformed, TooLarge):
         assert look("traces", bytes(body), Limits()).items >= 0
+
+
+def _of_each_kind() -> dict[Signal, bytes]:
+    """A request of each signal with values of each kind, nested ones among them."""
+    traces, logs, metrics = ExportTraceServiceRequest(), ExportLogsServiceRequest(), ExportMetricsServiceRequest()
+    span = traces.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8, name="näme")
+    record = logs.resource_logs.add().scope_logs.add().log_records.add(severity_text="INFO")
+    named = metrics.resource_metrics.add().scope_metrics.add().metrics
+    gauge = named.add(name="one").gauge.data_points.add(as_double=1.5)
+    named.add(name="two").histogram.data_points.add(bucket_counts=[1, 2], explicit_bounds=[0.5]).exemplars.add(as_int=3)
+    named.add(name="three").exponential_histogram.data_points.add().positive.bucket_counts.append(4)
+    named.add(name="four").summary.data_points.add().quantile_values.add(quantile=0.5, value=1)
+    for holder in (span, span.events.add(name="event"), span.links.add(), record, gauge, traces.resource_spans[0].resource):
+        holder.attributes.add(key="text").value.string_value = "völlig"
+        for value in (1, 2):
+            holder.attributes.add(key="list").value.array_value.values.add().kvlist_value.values.add(
+                key="k"
+            ).value.int_value = value
+        holder.attributes.add(key="bytes").value.bytes_value = b"\xff"
+        holder.attributes.add(key="flag").value.bool_value = False
+    record.body.kvlist_value.values.add(key="k").value.double_value = 2.5
+    return {"traces": traces.SerializeToString(), "logs": logs.SerializeToString(), "metrics": metrics.SerializeToString()}
+
+
+OF_EACH_KIND = _of_each_kind()
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(values_per_request=100)], ids=["merged", "counted"])
+@given(
+    st.sampled_from(sorted(OF_EACH_KIND)), st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=3)
+)
+def test_what_the_requests_own_message_cannot_read_is_unreadable(
+    limits: Limits, signal: Signal, changes: list[tuple[float, int]]
+) -> None:
+    body = bytearray(OF_EACH_KIND[signal])
+    for at, byte in changes:
+        body[int(at * len(body))] = byte
+    try:
+        REQUESTS[signal].FromString(bytes(body))
+        readable = True
+    except DecodeError:
+        readable = False
+    with suppress(TooLarge):
+        try:
+            assert (look(signal, bytes(body), limits).unreadable == "") is readable
+        except Malformed:
+            assert not readable
