@@ -114,13 +114,13 @@ def _contests(engine: Engine, day: dict[str, Any]) -> list[Contest]:
         many,
     )
 
-    def drawn(key: str) -> list[dict[str, Any]]:
+    def drawn(key: str, column: str) -> list[dict[str, Any]]:
         rows = engine.query(
             "SELECT DISTINCT SpanAttributes[{key:String}] AS value FROM exporter.otel_traces WHERE value != ''"
             " ORDER BY cityHash64(value) LIMIT {samples:UInt32}",
             many | {"key": key},
         )
-        return [day | {"key": key, "value": row["value"]} for row in rows]
+        return [day | {"key": key, "column": column, "value": row["value"]} for row in rows]
 
     def ask(sql: str) -> Ask:
         return lambda values: engine.query(sql, values)
@@ -128,8 +128,8 @@ def _contests(engine: Engine, day: dict[str, Any]) -> list[Contest]:
     attribute = {"ours": ask(_sql("our_attribute")), "theirs": ask(_sql("exporter_attribute"))}
     return [
         Contest("trace_by_id", _our_trace(engine), ask(_sql("exporter_trace")), traces, _as_many),
-        Contest("attribute_filter", **attribute, values=drawn("url.path"), agree=_same_spans),
-        Contest("common_attribute_filter", **attribute, values=drawn("client.address"), agree=_same_spans),
+        Contest("attribute_filter", **attribute, values=drawn("url.path", "url_path"), agree=_same_spans),
+        Contest("common_attribute_filter", **attribute, values=drawn("client.address", "client_address"), agree=_same_spans),
         Contest(
             "service_p99",
             _our_p99(engine),
@@ -164,7 +164,7 @@ def _as_many(ours: Rows, theirs: Rows) -> bool:
 
 
 def _same_spans(ours: Rows, theirs: Rows) -> bool:
-    return {row["span_id"] for row in ours} == {row["span_id"] for row in theirs}
+    return {row["ids"][:8].hex() for row in ours} == {row["span_id"] for row in theirs}
 
 
 def _same_latency(ours: Rows, theirs: Rows) -> bool:

@@ -29,13 +29,13 @@ class Questions:
     def __repr__(self) -> str:
         return f"<Questions asked={self._asked}/{self._waiting} of {self._engine!r}>"
 
-    async def ask(self, name: str, **parameters: Any) -> list[Row]:
-        """Return the rows that answer ``questions/<name>.sql``."""
+    async def ask(self, name: str, *when: str, **parameters: Any) -> list[Row]:
+        """Return the rows that answer ``questions/<name>.sql``, with the conditions ``when`` (see ``question``)."""
         if self._asked >= self._waiting:
             raise TooManyQuestions("The store is busy with other questions; ask again in a moment.")
         self._asked += 1
         try:
-            return await asyncio.to_thread(self._engine.query, question(name) + self._bounds, parameters)
+            return await asyncio.to_thread(self._engine.query, question(name, *when) + self._bounds, parameters)
         except StoreUnavailable as fault:
             if any(code in str(fault) for code in _TOO_MUCH):
                 raise TooMuchAsked("Answering takes too much time or memory; choose a shorter window or more filters.") from fault

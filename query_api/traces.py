@@ -22,6 +22,18 @@ MAX_SPANS = 20_000
 _FOREVER_NS = 2**63 - 1
 _NO_PARENT = "0" * 16
 _FIRST_LOOK_NS = 60_000_000_000
+# What has a column of its own is found under its semantic convention.
+_COLUMNS = {
+    "url.path": "url_path",
+    "client.address": "client_address",
+    "http.request.method": "http_method",
+    "http.route": "http_route",
+    "peer.service": "peer",
+    "peer.version": "peer_version",
+    "upstream_cluster.name": "upstream_cluster",
+    "response_flags": "response_flags",
+}
+_SENDERS = ("service.instance.id", "cloud.availability_zone", "mesh.name", "mesh.virtual_node")
 # In the order of the bits of kept_traces.why.
 Reason = Literal["erred", "slow", "rule", "share"]
 _REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -145,18 +157,36 @@ class Filter:
         ),
     ] = ""
 
-    def parameters(self) -> dict[str, Any]:
-        """Return the filter as the question's parameters. Raises InvalidParameter."""
+    def question(self) -> tuple[set[str], dict[str, Any]]:
+        """Return which conditions matter (see traces.sql), and the parameters they have. Raises InvalidParameter."""
         least = duration_ns(self.min_duration, "min_duration") if self.min_duration else 0
         most = duration_ns(self.max_duration, "max_duration") if self.max_duration else _FOREVER_NS
         if least > most:
             raise InvalidParameter("min_duration must not be longer than max_duration.")
-        error = "" if self.error is None else str(self.error).lower()
-        wanted = {"service": self.service, "version": self.version, "route": self.route, "error": error}
         name, equals, value = self.attribute.partition("=")
         if self.attribute and not (name and equals and value):
             raise InvalidParameter("attribute must be a name and a value, such as url.path=/pay/17.")
-        return {**wanted, "min_ns": least, "max_ns": most, "attribute": name, "value": value}
+        matters = {
+            "service": self.service,
+            "version": self.version,
+            "route": self.route,
+            "duration": self.min_duration or self.max_duration,
+            "error": self.error is True,
+            "unfailed": self.error is False,
+            _where(name): self.attribute,
+        }
+        asked = {"service": self.service, "version": self.version, "route": self.route, "min_ns": least, "max_ns": most}
+        asked |= {"column": _COLUMNS.get(name, ""), "attribute": name, "value": value}
+        return {word for word, said in matters.items() if said}, asked
+
+
+def _where(attribute: str) -> str:
+    """Return which condition of traces.sql finds an attribute."""
+    if attribute in _COLUMNS:
+        return "column"
+    if attribute in _SENDERS:
+        return "sender"
+    return "http_status" if attribute == "http.response.status_code" else "attribute"
 
 
 def router(ask: Questions, asked: Asked) -> APIRouter:
@@ -170,10 +200,9 @@ def router(ask: Questions, asked: Asked) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=MAX_TRACES)] = 50,
     ) -> Traces:
         """List traces with a span that starts in the window, newest first; durations are those of whole traces."""
-        rows = await _newest(ask, window, limit, wanted.parameters())
+        rows = await _newest(ask, window, limit, *wanted.question())
         thinned = await ask.ask("thinned", start_ns=window.start_ns, end_ns=window.end_ns)
-        found = [TraceRow.model_validate({**row, "start": row["started"]}) for row in rows]
-        return Traces(start=window.start, end=window.end, traces=found, thinned=_thinned(thinned))
+        return Traces(start=window.start, end=window.end, traces=[_row(row) for row in rows], thinned=_thinned(thinned))
 
     @routes.get("/traces/{trace_id}", response_model=Trace)
     async def trace(
@@ -197,19 +226,23 @@ def router(ask: Questions, asked: Asked) -> APIRouter:
     return routes
 
 
-async def _newest(ask: Questions, window: Window, limit: int, wanted: dict[str, Any]) -> list[Row]:
+async def _newest(ask: Questions, window: Window, limit: int, matters: set[str], wanted: dict[str, Any]) -> list[Row]:
     # The end of the window is looked at first, then 16 times as much: the newest are found without reading all the others.
     # A trace that started within that end has all of its spans there, so that none newer can be missing.
     length = _FIRST_LOOK_NS
     while True:
         start_ns = max(window.start_ns, window.end_ns - length)
         whole = start_ns == window.start_ns
-        rows = await ask.ask(
-            "traces", start_ns=start_ns, end_ns=window.end_ns, sure_from_ns=0 if whole else start_ns, limit=limit, **wanted
-        )
+        looked_at = {"start_ns": start_ns, "end_ns": window.end_ns, "sure_from_ns": 0 if whole else start_ns}
+        rows = await ask.ask("traces", *sorted(matters), **looked_at, limit=limit, **wanted)
         if whole or len(rows) >= limit:
             return rows
         length *= 16
+
+
+def _row(row: Row) -> TraceRow:
+    told = {"start": moment(row["start_ns"]), "duration_ms": row["duration_ns"] / 1e6, "services": sorted(row["services"])}
+    return TraceRow.model_validate({**row, **told})
 
 
 def _thinned(rows: list[Row]) -> Thinned | None:
