@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from cli.bounds import keep_bounds
 from cli.kafka import ingest_from_kafka, kafka_bus
 from cli.lifecycle import cancel, on_signal, until
 from cli.metrics import serve_metrics
@@ -38,6 +39,7 @@ async def ingest(settings: Settings) -> None:
         guarding = asyncio.create_task(guard.run(), name="guard space")
         stack.push_async_callback(cancel, guarding)
         thin_traces(stack, settings, engine, clock)
+        keep_bounds(stack, settings, engine, clock, counts)
         ingest, storing = await ingest_from_kafka(stack, settings, engine, clock, counts)
         await serve_metrics(stack, settings.host, settings.ingest_metrics_port, counts, [ingest], name="ingest-metrics")
         await until(stopping, storing, settling, guarding)

@@ -46,6 +46,14 @@ class Settings(BaseSettings):
     keep_logs_days: int = Field(7, gt=0, le=3650, description="How long logs are kept.")
     keep_metrics_days: int = Field(7, gt=0, le=3650, description="How long metrics are kept.")
     keep_events_days: int = Field(30, gt=0, le=3650, description="How long mesh events are kept.")
+    max_operations_per_service: int = Field(
+        500, gt=0, description="Most operations (routes) of a service that golden signals tell apart; the rest is `__other__`."
+    )
+    max_spans_per_trace: int = Field(
+        100_000,
+        gt=0,
+        description="Most spans of a trace that are stored; all are counted, and the trace says how many are missing.",
+    )
     rules: Path | None = Field(None, description="File of alert rules and webhooks.")
     external_url: str = Field("http://127.0.0.1:8080", description="Where people reach the dashboard, for links in alerts.")
     max_body_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Largest OTLP request taken, before and after gzip.")

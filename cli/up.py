@@ -9,6 +9,7 @@ import httpx
 
 from alerting.rules import RuleBook, load_rules
 from alerting.service import Alerting
+from cli.bounds import keep_bounds
 from cli.kafka import ingest_from_kafka, kafka_bus
 from cli.lifecycle import cancel, on_signal
 from cli.receivers import limits_of, open_doors
@@ -85,6 +86,7 @@ async def _collect(stack: AsyncExitStack, settings: Settings, engine: Engine, cl
     guarding = asyncio.create_task(guard.run(), name="guard space")
     stack.push_async_callback(cancel, guarding)
     thin_traces(stack, settings, engine, clock)
+    keep_bounds(stack, settings, engine, clock, counts)
     await open_doors(stack, settings, Intake(await _bus(stack, settings, engine, clock, limits, counts), limits, counts))
 
 

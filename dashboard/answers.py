@@ -165,6 +165,21 @@ class Traces(Window):
 
 
 @dataclass(frozen=True, slots=True)
+class AttributeRow:
+    """One attribute's name and a few of its values, cut at 128 characters."""
+
+    name: str
+    values: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes(Window):
+    """The attributes that spans bear, the most frequent first."""
+
+    attributes: list[AttributeRow]
+
+
+@dataclass(frozen=True, slots=True)
 class SpanEvent:
     """Something that happened within a span."""
 
@@ -198,7 +213,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A trace, its spans in tree order; ``thinned``: not all of the ``spans_seen`` are kept any more."""
+    """A trace, its spans in tree order; ``thinned``: not all of the ``spans_seen`` are kept any more.
+
+    ``spans_left_out`` never were: they came when the trace was full.
+    """
 
     trace_id: str
     start: datetime
@@ -209,6 +227,7 @@ class Trace:
     spans_seen: int
     errors: int
     spans: list[Span]
+    spans_left_out: int = 0
     thinned: bool = False
     kept_because: list[str] = field(default_factory=list)
 

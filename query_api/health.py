@@ -23,11 +23,15 @@ class Health(Answer):
 
 
 class Status(Answer):
-    """How much is stored, and since when; null when nothing is."""
+    """How much is stored, and since when; null when nothing is.
+
+    ``spans_left_out`` came when their traces had all the spans that a trace may have; at most so many are not stored.
+    """
 
     version: str
     spans_stored: Annotated[int, Field(ge=0)]
     logs_stored: Annotated[int, Field(ge=0)]
+    spans_left_out: Annotated[int, Field(ge=0)]
     oldest: Instant | None
     newest: Instant | None
     bytes_on_disk: Annotated[int, Field(ge=0)]

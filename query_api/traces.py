@@ -123,6 +123,7 @@ class Span(Answer):
 class Trace(Answer):
     """A trace, its spans in tree order; ``truncated``: only its first 20,000, ``thinned``: not all are kept any more.
 
+    ``spans_left_out`` came when the trace had all the spans that a trace may have, and were never stored.
     ``spans_seen``, ``errors``, the root and the duration are those of all spans that came.
     """
 
@@ -133,6 +134,7 @@ class Trace(Answer):
     root_name: str
     services: list[str]
     spans_seen: int
+    spans_left_out: int
     errors: int
     spans: list[Span]
     truncated: bool
@@ -218,12 +220,23 @@ def router(ask: Questions, asked: Asked) -> APIRouter:
         resources = await ask.ask("trace_resources", ids=sorted({row["resource_id"] for row in rows}))
         hours = {"from_s": where["start_ns"] // SECOND_NS - HOUR_S, "to_s": where["end_ns"] // SECOND_NS}
         kept = await ask.one("trace_kept_because", trace_id=trace_id, **hours)
+        missing = await _missing(ask, lies | {"trace_id": trace_id}, where["spans"], len(rows))
         # Thousands of spans take a while to write down: not on the event loop.
         return Response(
-            await asyncio.to_thread(_written, trace_id, where, rows, resources, kept["why"]), media_type="application/json"
+            await asyncio.to_thread(_written, trace_id, where, rows, resources, kept["why"], missing),
+            media_type="application/json",
         )
 
     return routes
+
+
+async def _missing(ask: Questions, lies: dict[str, Any], seen: int, read: int) -> tuple[int, int]:
+    """Return how many spans of a trace were left out when they came, and how many went since."""
+    if read == seen:
+        return 0, 0
+    found = await ask.one("trace_left_out", **lies)
+    left_out = max(0, seen - max(found["stored"], found["full_at"])) if found["full_at"] else 0
+    return left_out, max(0, seen - left_out - found["stored"])
 
 
 async def _newest(ask: Questions, window: Window, limit: int, matters: set[str], wanted: dict[str, Any]) -> list[Row]:
@@ -249,7 +262,7 @@ def _thinned(rows: list[Row]) -> Thinned | None:
     return Thinned.model_validate({**rows[0], "until": rows[0]["until_s"]}) if rows else None
 
 
-def _written(trace_id: str, where: Row, rows: list[Row], resources: list[Row], why: int) -> str:
+def _written(trace_id: str, where: Row, rows: list[Row], resources: list[Row], why: int, missing: tuple[int, int]) -> str:
     senders = {each["id"]: resource_attributes(each) for each in resources}
     spans = [{**row, "span_id": row["ids"][:8].hex(), "parent_id": row["ids"][8:].hex()} for row in rows[:MAX_SPANS]]
     told = Trace(
@@ -260,10 +273,11 @@ def _written(trace_id: str, where: Row, rows: list[Row], resources: list[Row], w
         root_name=where["root_name"],
         services=sorted(where["services"]),
         spans_seen=where["spans"],
+        spans_left_out=missing[0],
         errors=where["errors"],
         spans=[_span(row, depth, where["start_ns"], senders) for row, depth in tree_order(spans)],
         truncated=len(rows) > MAX_SPANS,
-        thinned=len(rows) < min(where["spans"], MAX_SPANS + 1),
+        thinned=missing[1] > 0,
         kept_because=[reason for bit, reason in enumerate(_REASONS) if why >> bit & 1],
     )
     return told.model_dump_json()

@@ -12,6 +12,7 @@ from dashboard.api import QueryApi
 from dashboard.components import fields, health, palette, parts, units
 from dashboard.figures import charts
 
+OTHER = "__other__"
 PATH = "/service"
 TITLE = "Service"
 SPLITS = (("", "Together"), ("version", "By version"), ("route", "By route"), ("zone", "By zone"))
@@ -81,7 +82,7 @@ def register(app: Dash, api: QueryApi) -> None:
             name,
             [{"value": option, "label": option} for option in options],
             name,
-            f"Golden signals, last {since}, {live.as_of(signals.end)}",
+            f"Golden signals, last {since}, {live.as_of(signals.end)}{beyond(signals)}",
             _splits(by, params),
             tiles(name, known, versions),
             charts.rate(signals.series, *window),
@@ -105,6 +106,11 @@ def register(app: Dash, api: QueryApi) -> None:
     ]
     live.fill(app, "service", PATH, outputs, answer, states=[State("service-shown", "data")])
     fields.register(app, "service", ["service"])
+
+
+def beyond(signals: GoldenSignals) -> str:
+    """Return what a reader must know of a service that has more routes than are told apart."""
+    return "; __other__ is all routes beyond the bound of a service" if any(one.group == OTHER for one in signals.series) else ""
 
 
 def busiest(rows: Sequence[ServiceRow]) -> str:

@@ -118,7 +118,7 @@ def note(trace: Trace) -> str:
 def thinning(trace: Trace) -> Any:
     """Return what a reader must know of a trace whose spans are not all kept."""
     if not trace.thinned:
-        return None
+        return left_out(trace)
     if not trace.spans:
         return parts.remark(
             "The spans of this trace are no longer kept.", "It was thinned; what is shown here was counted before its spans went."
@@ -126,6 +126,16 @@ def thinning(trace: Trace) -> Any:
     return parts.remark(
         f"Only {units.whole(len(trace.spans))} of {units.count(trace.spans_seen, 'span')} are kept.",
         "The trace was thinned, and the picture has gaps; the numbers on top count every span.",
+    )
+
+
+def left_out(trace: Trace) -> Any:
+    """Return what a reader must know of a trace that grew beyond all bounds."""
+    if not trace.spans_left_out:
+        return None
+    return parts.remark(
+        f"{units.count(trace.spans_left_out, 'span')} of this trace were not stored.",
+        "They came when it had all the spans that a trace may have; the numbers on top count every span.",
     )
 
 

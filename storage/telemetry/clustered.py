@@ -92,8 +92,8 @@ def _table(name: str, bare: str, statement: str, cluster: Cluster) -> list[str]:
     engines, keys = list(_ENGINE.finditer(bare)), list(_SORTED.finditer(bare))
     if len(engines) != 1:
         raise StatementNotUnderstood(f"{name} must name its engine on a line of its own, as in `) ENGINE = MergeTree`")
-    if engines[0]["kind"] == "Null":
-        return [statement]  # nothing is stored, so that there is nothing to read from other shards
+    if engines[0]["kind"] in ("Null", "Set"):
+        return [statement]  # nothing is stored, or what the node's own views ask: there is nothing to read from other shards
     if not (engines[0]["merge"] or engines[0]["kind"] == "MergeTree") or len(keys) != 1:
         raise StatementNotUnderstood(f"{name} must be a MergeTree with one ORDER BY on a line of its own")
     # Rows that replace each other must meet on one shard, so that what is written through the twin goes by the sorting key.

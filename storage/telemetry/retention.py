@@ -8,7 +8,7 @@ from core.faults import Fault
 from storage.telemetry.engine import Engine
 
 TABLES: Mapping[str, tuple[str, ...]] = {
-    "traces": ("spans", "trace_index", "kept_traces", "thinned_slices"),
+    "traces": ("spans", "trace_index", "kept_traces", "thinned_slices", "overgrown_traces", "attribute_names"),
     "rollups": ("golden_signals_10s", "edges_1m", "cluster_names"),
     "rollups_1m": ("golden_signals_1m",),
     "rollups_1h": ("golden_signals_1h",),

@@ -12,7 +12,7 @@ from tests.fakes.clickhouse import clickhouse
 from tests.fakes.emptied import emptied
 
 # The others are about SQL, which is the same whoever runs it, and would take minutes once more.
-ASKED_OF_BOTH = {"test_engines", "test_landing", "test_metrics", "test_migrate", "test_retention", "test_rollups"}
+ASKED_OF_BOTH = {"test_bounds", "test_engines", "test_landing", "test_metrics", "test_migrate", "test_retention", "test_rollups"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

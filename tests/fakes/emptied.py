@@ -7,7 +7,7 @@ def emptied(store: Engine) -> Engine:
     """Return the store with its schema and no rows."""
     tables = store.query(
         """SELECT name FROM system.tables
-           WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND name != 'schema_migrations'""",
+           WHERE database = currentDatabase() AND (engine LIKE '%MergeTree' OR engine = 'Set') AND name != 'schema_migrations'""",
         {},
     )
     for table in tables:

@@ -25,7 +25,7 @@ from tests.fakes.spans import SERVER, Span, request
 FULL = "MESHSCOPE_TEST_ALL_FAULTS" in os.environ
 REFUSES_S = 60 if FULL else 4
 KEYS = 1_000_000 if FULL else 60_000
-KEYS_PER_SPAN, SPANS_PER_REQUEST = 500, 20
+KEYS_PER_SPAN, SPANS_PER_REQUEST = 125, 40
 
 pytestmark = pytest.mark.timeout(1500 if FULL else 200)
 

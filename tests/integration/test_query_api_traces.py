@@ -7,6 +7,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.thinning import TraceThinner
+from storage.telemetry.bounds import Bounds, enforce, fresh
 from storage.telemetry.engine import Engine
 from storage.telemetry.thinning import Policy
 from tests.fakes.asked_api import Api, rfc
@@ -241,6 +242,17 @@ class TestTraces:
         assert (len(body["spans"]), body["truncated"], body["duration_ms"]) == (20_000, True, pytest.approx(30_000))
         (listed,) = (await api.get("traces"))["traces"]
         assert listed["spans"] == 20_051
+
+    async def test_a_trace_that_grew_beyond_its_bound_says_how_much_was_left_out(self, api: Api, engine: Engine) -> None:
+        root = Span("loop", SERVER, at=HOUR - 7200)
+        for more in (50, 30):
+            spans(engine, root, *(Span("loop", CLIENT, root, at=HOUR - 7200 + n * MS) for n in range(more)))
+            enforce(engine, fresh(engine, since=0), Bounds(spans_per_trace=40))
+        body = await api.get(f"traces/{root.trace_id.hex()}")
+        assert (len(body["spans"]), body["spans_seen"], body["spans_left_out"], body["thinned"]) == (51, 82, 31, False)
+        await thin(engine)
+        body = await api.get(f"traces/{root.trace_id.hex()}")
+        assert (body["spans"], body["spans_seen"], body["spans_left_out"], body["thinned"]) == ([], 82, 31, True)
 
     async def test_unknown_and_impossible_ids(self, api: Api) -> None:
         assert (await api.refused("traces/" + "a" * 32, 404))["code"] == "not_found"

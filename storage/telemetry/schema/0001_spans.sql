@@ -21,15 +21,20 @@ CREATE FUNCTION IF NOT EXISTS meshscope_int AS v -> if(length(v) <= 3,
     reinterpretAsInt64(arraySum(
         n -> bitShiftLeft(toUInt64(bitAnd(reinterpretAsUInt8(substring(v, n + 2, 1)), 0x7f)), 7 * n), range(length(v) - 1))));
 
+-- A value is at most 64 KiB; that one was cut is seen from its end.
+CREATE FUNCTION IF NOT EXISTS meshscope_cut AS text -> if(length(text) <= 65536, text,
+    concat(substringUTF8(substring(text, 1, 65536), 1, lengthUTF8(substring(text, 1, 65536)) - 1), '…'));
+
 -- How an AnyValue reads as text, told by its first byte, the tag of the member that was sent: so 0, '' and false survive. A string
 -- stands after its tag and its length (one byte for each 7 bits). Arrays, key-value lists and bytes keep their bytes, after a
--- zero byte that tells them from text.
+-- zero byte that tells them from text; when they are too long to keep, what is left says how long they were.
 CREATE FUNCTION IF NOT EXISTS meshscope_text AS v -> multiIf(
-    ascii(v) = 0x0a, if(length(v) <= 129, substring(v, 3), substring(v, 4 + (length(v) > 16386) + (length(v) > 2097155))),
+    ascii(v) = 0x0a, if(length(v) <= 129, substring(v, 3), meshscope_cut(substring(v, 4 + (length(v) > 16386) + (length(v) > 2097155)))),
     ascii(v) = 0x18, toString(meshscope_int(v)),
     ascii(v) = 0x21, toString(reinterpretAsFloat64(substring(v, 2))),
     ascii(v) = 0x10, if(endsWith(v, '\0'), 'false', 'true'),
     v = '', '',
+    length(v) > 65536, concat('… ', toString(length(v)), ' bytes'),
     concat('\0', v));
 
 CREATE FUNCTION IF NOT EXISTS meshscope_map AS pairs -> mapFromArrays(
@@ -159,7 +164,8 @@ CREATE TABLE IF NOT EXISTS typed_spans (
 -- A start time outside [now - 7 days, now + 1 day] is stored as now, with the original in the attributes: one client with
 -- a wrong clock would otherwise open thousands of partitions. A duration above 7 days says that a clock was set or an end is
 -- missing: it is stored as 0, with the original end in the attributes, for one such span would spoil every sum it is in.
--- What a sender dropped is told by attributes too, under OpenTelemetry's names for formats that have no field for it.
+-- Beyond those with a column of their own 128 attributes are stored: as many as OpenTelemetry's SDKs let a span have.
+-- What a sender dropped, or was left out here, is told by attributes too, under OpenTelemetry's names for formats that have no field for it.
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_spans_to_typed_spans TO typed_spans AS
 SELECT
     if(in_range, started, now64(9)) AS ts,
@@ -203,10 +209,11 @@ SELECT
     if(flagged = '-', '', flagged) AS response_flags,
     -- Envoy counts from the second try on as OpenTelemetry does, under another name.
     toUInt16OrZero(v[if(has(k, 'http.request.resend_count'), indexOf(k, 'http.request.resend_count'), indexOf(k, 'retry.count'))]) AS resend,
-    if(in_range AND credible AND raw.dropped_attributes + raw.dropped_events + raw.dropped_links = 0, rest, mapUpdate(rest, mapConcat(
+    if(in_range AND credible AND dropped_attributes + raw.dropped_events + raw.dropped_links = 0, rest, mapUpdate(
+        mapFromArrays(arraySlice(mapKeys(rest), 1, 128), arraySlice(mapValues(rest), 1, 128)), mapConcat(
         if(in_range, map(), map('meshscope.original_start_time_unix_nano', toString(start_ns))),
         if(credible, map(), map('meshscope.original_end_time_unix_nano', toString(end_ns))),
-        if(raw.dropped_attributes = 0, map(), map('otel.dropped_attributes_count', toString(raw.dropped_attributes))),
+        if(dropped_attributes = 0, map(), map('otel.dropped_attributes_count', toString(dropped_attributes))),
         if(raw.dropped_events = 0, map(), map('otel.dropped_events_count', toString(raw.dropped_events))),
         if(raw.dropped_links = 0, map(), map('otel.dropped_links_count', toString(raw.dropped_links)))))) AS attributes,
     resource_id,
@@ -214,7 +221,7 @@ SELECT
     links
 FROM (
     SELECT
-        *,
+        * EXCEPT (dropped_attributes),
         fromUnixTimestamp64Nano(toInt64(least(start_ns, 9000000000000000000))) AS started,
         started BETWEEN now64(9) - INTERVAL 7 DAY AND now64(9) + INTERVAL 1 DAY AS in_range,
         end_ns <= start_ns OR end_ns <= start_ns + 7 * 86400 * 1000000000 AS credible,
@@ -229,11 +236,19 @@ FROM (
             'http.request.resend_count', 'retry.count', 'url.path', 'client.address')
             -- Where upstream_address is made of the two.
             AND (name NOT IN ('server.address', 'server.port') OR NOT whole_address), k) AS kept,
-        mapFromArrays(arrayFilter((_, keep) -> keep, k, kept), arrayFilter((_, keep) -> keep, v, kept)) AS rest
+        mapFromArrays(arrayFilter((_, keep) -> keep, k, kept), arrayFilter((_, keep) -> keep, v, kept)) AS rest,
+        otlp_spans.dropped_attributes + greatest(length(rest), 128) - 128 AS dropped_attributes
     FROM otlp_spans
 ) AS raw;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS typed_spans_to_spans TO spans AS SELECT * EXCEPT (zone) FROM typed_spans;
+-- Traces that have all the spans that they may (see overgrown_traces): more is counted, but not stored.
+CREATE TABLE IF NOT EXISTS full_traces (
+    trace_id FixedString(16)
+) ENGINE = Set
+SETTINGS persistent = 0;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS typed_spans_to_spans TO spans AS
+SELECT * EXCEPT (zone) FROM typed_spans WHERE trace_id NOT IN full_traces;
 
 -- Where a trace lies in time: fetching one must not touch every partition.
 CREATE TABLE IF NOT EXISTS trace_index (

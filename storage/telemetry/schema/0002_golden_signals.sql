@@ -21,13 +21,25 @@ ORDER BY (service, ts, hop, version, zone, route)
 TTL ts + INTERVAL 7 DAY
 SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1, auto_statistics_types = '', index_granularity = 64;
 
+-- Services that have all the operations that they may (see operations), and what those are. A sum that comes beyond is `__other__`'s.
+CREATE TABLE IF NOT EXISTS crowded_services (
+    service String
+) ENGINE = Set
+SETTINGS persistent = 0;
+
+CREATE TABLE IF NOT EXISTS named_operations (
+    operation UInt64
+) ENGINE = Set
+SETTINGS persistent = 0;
+
 CREATE MATERIALIZED VIEW IF NOT EXISTS typed_spans_to_golden_signals_10s TO golden_signals_10s AS
+WITH if(http_route != '', http_route, name) AS operation
 SELECT
     toStartOfInterval(toDateTime(s.ts), INTERVAL 10 SECOND) AS ts,
     service,
     version,
     zone,
-    if(http_route != '', http_route, name) AS route,
+    if(service IN crowded_services AND cityHash64(service, operation) NOT IN named_operations, '__other__', operation) AS route,
     hop,
     count() AS calls,
     countIf(error) AS errors,

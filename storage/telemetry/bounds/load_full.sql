@@ -1,0 +1,2 @@
+INSERT INTO full_traces
+SELECT DISTINCT trace_id FROM overgrown_traces
