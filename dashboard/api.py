@@ -9,7 +9,7 @@ import msgspec
 
 from core.clock import Clock
 from core.faults import Fault
-from dashboard.answers import Alerts, CircuitBreakers, GoldenSignals, MeshEvents, Services, Topology, Trace, Traces
+from dashboard.answers import Alerts, Attributes, CircuitBreakers, GoldenSignals, MeshEvents, Services, Topology, Trace, Traces
 
 T = TypeVar("T")
 PATIENCE = httpx.Timeout(10.0, connect=2.0)
@@ -63,6 +63,10 @@ class QueryApi:
     async def traces(self, since: str, **wanted: str) -> Traces:
         """Return traces, newest first; ``wanted`` are the filters of the API."""
         return await self._get(Traces, "traces", start=f"now-{since}", **wanted)
+
+    async def attributes(self, since: str, *, service: str = "", limit: str = "") -> Attributes:
+        """Return the attributes of spans, those of most spans first."""
+        return await self._get(Attributes, "attributes", start=f"now-{since}", service=service, scope="span", limit=limit)
 
     async def trace(self, trace_id: str) -> Trace:
         """Return one trace."""

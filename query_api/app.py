@@ -8,7 +8,7 @@ from starlette.routing import Mount
 
 from core.clock import Clock
 from query_api import alerts as alert_resource
-from query_api import circuit_breakers, golden_signals, health, mesh_events, metrics, services, topology, traces
+from query_api import attributes, circuit_breakers, golden_signals, health, mesh_events, metrics, services, topology, traces
 from query_api.alerts import AlertReader
 from query_api.parameters import Asked, no_strangers
 from query_api.problems import documented, install_problems
@@ -43,6 +43,7 @@ def _api(ask: Questions, alerts: AlertReader, clock: Clock) -> FastAPI:
         traces.router(ask, asked),
         mesh_events.router(ask, asked),
         metrics.router(ask, asked),
+        attributes.router(ask, asked),
         circuit_breakers.router(ask, asked, clock),
         alert_resource.router(alerts),
         health.router(ask, number),

@@ -123,6 +123,10 @@
         if (!name || value === null || value === undefined) return;
         goWith({ [name]: (defaults || {})[name] === value ? "" : value });
       },
+      setPair: function (value, defaults) {
+        // What is typed half is no filter yet.
+        if (!value || /^[^=]+=./.test(value)) window.dash_clientside.meshscope.setParam(value || "", defaults);
+      },
     },
   });
 })();

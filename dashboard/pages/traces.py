@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from dash import Dash, Output, html
+from dash import Dash, Output, html, no_update
 
 from dashboard import links, live
-from dashboard.answers import Thinned, TraceRow
+from dashboard.answers import AttributeRow, Thinned, TraceRow
 from dashboard.api import QueryApi
 from dashboard.components import fields, grids, parts, units
 
@@ -23,6 +23,9 @@ DURATIONS = (
 )
 LIMITS = (("20", "20"), ("50", "50"), ("100", "100"), ("200", "200"), ("500", "500"))
 DEFAULT_LIMIT = "50"
+SUGGESTED = "200"
+_CUT = 128
+"""How many characters of a value the API tells: one as long as this may be longer, and would find nothing."""
 ANY = "__any__"
 COLUMNS: list[dict[str, Any]] = [
     grids.column("started", "Started (UTC)", width=166, sort_by="start"),
@@ -36,7 +39,7 @@ COLUMNS: list[dict[str, Any]] = [
 ]
 
 
-def layout(service: str = "", error: str = "", min_duration: str = "", limit: str = "", **_: str) -> Any:
+def layout(service: str = "", error: str = "", min_duration: str = "", limit: str = "", attribute: str = "", **_: str) -> Any:
     """Return the page before its first answer."""
     bar = html.Div(
         [
@@ -44,6 +47,7 @@ def layout(service: str = "", error: str = "", min_duration: str = "", limit: st
             fields.choice(
                 "traces", "min_duration", "Duration", [(v or ANY, t) for v, t in DURATIONS], min_duration or ANY, w=140
             ),
+            fields.pair("traces", "attribute", "Attribute", attribute, placeholder="name=value", w=230),
             fields.choice("traces", "limit", "Show at most", LIMITS, limit or DEFAULT_LIMIT, w=110),
             fields.toggle("traces", "error", "Only with errors", error == "true"),
             html.Div(id="traces-extra", className="chips"),
@@ -56,7 +60,7 @@ def layout(service: str = "", error: str = "", min_duration: str = "", limit: st
             *live.slots("traces"),
             bar,
             html.Div(id="traces-thinned", className="notices"),
-            fields.defaults("traces", {"service": ANY, "min_duration": ANY, "limit": DEFAULT_LIMIT}),
+            fields.defaults("traces", {"service": ANY, "min_duration": ANY, "limit": DEFAULT_LIMIT, "attribute": ""}),
             html.Div(
                 [grids.grid("traces-grid", COLUMNS, row_id="trace_id"), html.Div(id="traces-empty")], className="panel grid-panel"
             ),
@@ -71,7 +75,7 @@ def register(app: Dash, api: QueryApi) -> None:
     async def answer(params: dict[str, str]) -> Sequence[Any]:
         since = links.since_of(params)
         limit = params.get("limit") or DEFAULT_LIMIT
-        names = ("service", "version", "route", "min_duration", "max_duration", "error")
+        names = ("service", "version", "route", "min_duration", "max_duration", "error", "attribute")
         wanted = {name: params[name] for name in names if params.get(name)}
         found = await api.traces(since, limit=limit, **wanted)
         known = [row.name for row in (await api.services(since)).services]
@@ -85,6 +89,10 @@ def register(app: Dash, api: QueryApi) -> None:
             note,
             [{"value": value, "label": text} for value, text in options],
             _extra(params),
+            # What there is to suggest changes slowly.
+            no_update
+            if live.is_tick()
+            else suggestions((await api.attributes(since, service=service, limit=SUGGESTED)).attributes),
         ]
 
     outputs = [
@@ -94,9 +102,10 @@ def register(app: Dash, api: QueryApi) -> None:
         Output("traces-note", "children"),
         Output(fields.field_id("traces", "service"), "data"),
         Output("traces-extra", "children"),
+        Output(fields.field_id("traces", "attribute"), "data"),
     ]
     live.fill(app, "traces", PATH, outputs, answer)
-    fields.register(app, "traces", ["service", "min_duration", "limit"], ["error"])
+    fields.register(app, "traces", ["service", "min_duration", "limit"], ["error"], pairs=["attribute"])
 
 
 def rows(traces: Sequence[TraceRow], now: datetime) -> list[dict[str, Any]]:
@@ -119,6 +128,13 @@ def rows(traces: Sequence[TraceRow], now: datetime) -> list[dict[str, Any]]:
         }
         for trace in traces
     ]
+
+
+def suggestions(known: Sequence[AttributeRow]) -> list[str]:
+    """Return what to suggest for a filter by attribute: all names, then the values of each."""
+    names = [f"{each.name}=" for each in known]
+    values = [f"{each.name}={value}" for each in known for value in each.values if 0 < len(value) < _CUT]
+    return list(dict.fromkeys([*names, *values]))
 
 
 def _extra(params: links.Params) -> list[Any]:

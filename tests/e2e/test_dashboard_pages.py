@@ -235,6 +235,24 @@ def test_filters_of_the_traces_page_change_the_url_and_the_list(page: Page) -> N
     expect(page).to_have_url(re.compile(r"/traces$"))
 
 
+def test_the_attribute_filter_suggests_names_then_values(page: Page) -> None:
+    page.goto("/traces")
+    field = page.get_by_label("Attribute")
+    field.fill("db")
+    page.get_by_role("option", name="db.system=", exact=True).click()
+    expect(field).to_have_value("db.system=")
+    assert "attribute" not in page.url
+    field.press_sequentially("p")
+    page.get_by_role("option", name="db.system=postgresql").click()
+    expect(page).to_have_url(re.compile(r"attribute=db.system(=|%3D)postgresql"))
+    page.goto("/traces?attribute=peer.service%3Dnobody")
+    expect(page.locator("#traces-empty")).to_contain_text("fits these filters")
+    expect(field).to_have_value("peer.service=nobody")
+    field.fill("")
+    expect(page).to_have_url(re.compile(r"/traces$"))
+    expect(page.locator("#traces-grid .ag-row").first).to_be_visible()
+
+
 def test_a_trace_unfolds_its_spans_and_their_attributes(page: Page) -> None:
     page.goto("/traces?error=true")
     page.locator("#traces-grid .ag-row a").first.click()

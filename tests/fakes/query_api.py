@@ -92,7 +92,7 @@ class FakeQueryApi:
         self.mood = mood or Mood()
         self.app = FastAPI()
         self.app.add_exception_handler(Problem, self._problem)
-        for path in ("services", "topology", "traces", "mesh-events", "circuit-breakers", "alerts"):
+        for path in ("services", "topology", "traces", "mesh-events", "circuit-breakers", "alerts", "attributes"):
             self.app.add_api_route(f"/api/v1/{path}", getattr(self, path.replace("-", "_")))
         self.app.add_api_route("/api/v1/services/{name:path}/golden-signals", self.golden_signals)
         self.app.add_api_route("/api/v1/traces/{trace_id}", self.trace)
@@ -207,8 +207,21 @@ class FakeQueryApi:
             series.append({"group": group, "points": points, "total": total})
         return body | {"service": name, "step_s": length, "series": series}
 
+    async def attributes(self, start: str = "now-15m", service: str = "", scope: str = "", limit: int = 1000) -> dict[str, Any]:
+        _, _, body = self._begin(start)
+        known = {"http.route": ["/accounts", "/pay"], "db.system": ["postgresql"], "peer.service": ["fraud", "ledger"]}
+        name = HOSTILE if self.mood.hostile else ""
+        rows = [{"name": key, "values": values} for key, values in (known | ({name: [name]} if name else {})).items()]
+        return body | {"attributes": [] if self.mood.empty else rows[:limit]}
+
     async def traces(
-        self, start: str = "now-15m", service: str = "", error: bool = False, min_duration: str = "0ms", limit: int = 50
+        self,
+        start: str = "now-15m",
+        service: str = "",
+        error: bool = False,
+        min_duration: str = "0ms",
+        limit: int = 50,
+        attribute: str = "",
     ) -> dict[str, Any]:
         since, now, body = self._begin(start)
         found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)", min_duration)
@@ -221,7 +234,13 @@ class FakeQueryApi:
         number = int(now / 3)
         while not self.mood.empty and number * 3 > since and len(rows) < limit:
             row = self._summary(number)
-            if (not service or service in row["services"]) and (not error or row["errors"]) and row["duration_ms"] >= least:
+            fits = not attribute or any(attribute == f"{k}={v}" for s in spans_of(number) for k, v in s["attributes"].items())
+            if (
+                fits
+                and (not service or service in row["services"])
+                and (not error or row["errors"])
+                and row["duration_ms"] >= least
+            ):
                 rows.append(row)
             number -= 1
         until = {"until": rfc(now // 3600 * 3600), "traces_seen": 31_775, "traces_kept": 3_155}
@@ -256,7 +275,7 @@ class FakeQueryApi:
         lost = number % 3 if self.mood.thinned else 2
         kept = [[], spans[-1:], spans][lost]
         about = {k: summary[k] for k in ("trace_id", "start", "duration_ms", "root_service", "root_name", "services", "errors")}
-        about |= {"spans_seen": len(spans), "thinned": len(kept) < len(spans)}
+        about |= {"spans_seen": len(spans), "spans_left_out": 0, "thinned": len(kept) < len(spans)}
         return about | {"spans": kept, "kept_because": ["erred", "slow"] if self.mood.thinned and lost == 2 else []}
 
     async def mesh_events(

@@ -28,6 +28,7 @@ PATHS = [
     "/v1/traces/{trace_id}",
     "/v1/mesh-events",
     "/v1/metrics",
+    "/v1/attributes",
     "/v1/circuit-breakers",
     "/v1/alerts",
     "/v1/status",
