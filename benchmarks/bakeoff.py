@@ -155,8 +155,7 @@ def _our_trace(engine: Engine) -> Ask:
 
 def _our_p99(engine: Engine) -> Ask:
     """As the query API asks about a whole day."""
-    how = {"by": "hop", "limit": 21, "rollup": "golden_signals_1h"}
-    return lambda values: engine.query(question("golden_signals_totals"), values | how)
+    return lambda values: engine.query(question("golden_signals_totals"), values | {"rollup": "golden_signals_1h"})
 
 
 def _as_many(ours: Rows, theirs: Rows) -> bool:

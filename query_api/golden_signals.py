@@ -127,9 +127,9 @@ def router(ask: Questions, asked: Asked, clock: Clock) -> APIRouter:
         length = step_s(step, window, grain=holding[0].grain_s, most=MAX_POINTS)
         rollup = suited(window, holding)
         covered = cover(window, grain=rollup.grain_s, first_ns=kept.first_ns, now=clock.now())
-        # Without groups each witness is one: what it is told apart by is who it is.
-        which = {"service": name, "from_s": covered.from_s, "to_s": covered.to_s, "by": by or "hop"}
-        rows = await ask.ask("golden_signals_totals", **which, rollup=rollup.table, limit=MAX_GROUPS + 1)
+        which = {"service": name, "from_s": covered.from_s, "to_s": covered.to_s, "by": by}
+        grouped = ["grouped"] if by else []
+        rows = await ask.ask("golden_signals_totals", *grouped, **which, rollup=rollup.table, limit=MAX_GROUPS + 1)
         if not rows and not (await ask.one("service_known", service=name))["known"]:
             raise NotFound(f"Nothing was heard from a service named {name!r}.")
         hop = best_witness(rows)
@@ -137,9 +137,9 @@ def router(ask: Questions, asked: Asked, clock: Clock) -> APIRouter:
         steps: list[Row] = []
         if totals:
             finer = dividing(length, holding, coarsest=rollup)
-            groups = {"groups": [row["group"] for row in totals], "hop": hop}
-            steps = await ask.ask("golden_signals_points", **which, **groups, step=length, rollup=finer.table)
-        series = await asyncio.to_thread(_series, totals, steps, covered, length, by)
+            which |= {"hop": hop, "groups": [row["group"] for row in totals if by]}
+            steps = await ask.ask("golden_signals_points", *grouped, **which, step=length, rollup=finer.table)
+        series = await asyncio.to_thread(_series, totals, steps, covered, length)
         if not series and not by:
             series = [Series(group="", points=points([], covered, length), total=NOTHING)]
         shown = covered.shown
@@ -148,17 +148,14 @@ def router(ask: Questions, asked: Asked, clock: Clock) -> APIRouter:
     return routes
 
 
-def _series(totals: list[Row], steps: list[Row], covered: Coverage, length: int, by: str) -> list[Series]:
-    grouped: dict[str, list[Row]] = {total["group"]: [] for total in totals}
+def _series(totals: list[Row], steps: list[Row], covered: Coverage, length: int) -> list[Series]:
+    """Rows that are not of a group are of the group ""."""
+    grouped: dict[str, list[Row]] = {total.get("group", ""): [] for total in totals}
     for step in steps:
-        grouped[step["group"]].append(step)
+        grouped[step.get("group", "")].append(step)
     return [
-        Series(
-            group=total["group"] if by else "",
-            points=points(grouped[total["group"]], covered, length),
-            total=_total(total, covered.seconds),
-        )
-        for total in totals
+        Series(group=group, points=points(grouped[group], covered, length), total=_total(total, covered.seconds))
+        for group, total in zip(grouped, totals, strict=True)
     ]
 
 
