@@ -70,6 +70,7 @@ def kafka_of(settings: Settings) -> KafkaSettings:
         settings.kafka_partitions,
         settings.kafka_replication_factor,
         tuple(_security(settings).items()),
+        settings.kafka_group_instance_id,
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+from typing import Any
 
 
 def on_signal() -> asyncio.Event:
@@ -21,14 +22,14 @@ def on_signal() -> asyncio.Event:
     return stopping
 
 
-async def cancel(task: asyncio.Task[None]) -> None:
+async def cancel(task: asyncio.Task[Any]) -> None:
     """Cancel a task and wait until it has ended."""
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
 
 
-async def until(stopping: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
+async def until(stopping: asyncio.Event, *tasks: asyncio.Task[Any]) -> None:
     """Return when told to stop; raise what a task failed with."""
     waiting = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)

@@ -9,7 +9,7 @@ from cli.lifecycle import cancel, on_signal, until
 from cli.metrics import serve_metrics
 from cli.receivers import limits_of, open_doors
 from cli.settings import Settings
-from cli.store import open_store
+from cli.store import open_store_when_there
 from cli.thinning import thin_traces
 from collector.counts import Counts
 from collector.intake import Intake
@@ -32,7 +32,12 @@ async def ingest(settings: Settings) -> None:
     """Store what Kafka holds until told to stop; those of one group share the partitions."""
     stopping, clock, counts = on_signal(), SystemClock(), Counts()
     async with AsyncExitStack() as stack:
-        engine = await open_store(stack, settings)
+        opening = asyncio.create_task(open_store_when_there(stack, settings, clock), name="open the store")
+        stack.push_async_callback(cancel, opening)
+        await until(stopping, opening)
+        if stopping.is_set():
+            return
+        engine = opening.result()
         settling = asyncio.create_task(EdgeSettler(engine, clock, counts).run(), name="settle edges")
         stack.push_async_callback(cancel, settling)
         guard = SpaceGuard(engine, clock, counts, budget_bytes=settings.max_disk_bytes)

@@ -89,6 +89,9 @@ class Settings(BaseSettings):
 
     kafka_bootstrap_servers: str | None = Field(None, description="Kafka's addresses; without them telemetry takes no detour.")
     kafka_group_id: str = Field("meshscope", description="Consumer group of those who store from Kafka.")
+    kafka_group_instance_id: str | None = Field(
+        None, description="A name that one `ingest` keeps when it is started again: its partitions wait for it for 45 s."
+    )
     kafka_partitions: int = Field(4, gt=0, description="Partitions of topics that do not exist yet.")
     kafka_replication_factor: int = Field(1, gt=0, description="Replicas of topics that do not exist yet.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(

@@ -1,9 +1,11 @@
 """Opens the store as the settings want it, for every command that uses one: embedded, on a server, or in a cluster."""
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack, suppress
 
 from cli.settings import Settings
+from core.clock import Clock
 from core.faults import Fault
 from storage.telemetry.engine import Engine, StoreUnavailable
 from storage.telemetry.engine_clickhouse import open_embedded, open_server, own
@@ -11,6 +13,10 @@ from storage.telemetry.engine_cluster import open_cluster
 from storage.telemetry.migrate import migrate, pending
 from storage.telemetry.retention import TABLES, keep
 from storage.telemetry.server import Server, read_url
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
 
 
 class ServerUnknown(Fault):
@@ -40,6 +46,26 @@ async def open_store(stack: AsyncExitStack, settings: Settings) -> Engine:
     stack.callback(engine.close)
     await asyncio.to_thread(_must_be_migrated if settings.clickhouse_cluster else _prepare, engine, settings)
     return engine
+
+
+async def open_store_when_there(stack: AsyncExitStack, settings: Settings, clock: Clock) -> Engine:
+    """Return the store (see ``open_store``), after its server answers: wait for one that is away, and say so.
+
+    What waiting does not help is raised at once: a wrong log-in, a certificate that cannot be trusted.
+    """
+    pause = _FIRST_PAUSE_S
+    while True:
+        try:
+            async with AsyncExitStack() as attempt:
+                engine = await open_store(attempt, settings)
+                stack.push_async_callback(attempt.pop_all().aclose)
+                return engine
+        except StoreUnavailable as away:
+            if not away.retryable or not settings.clickhouse_url:
+                raise
+            log.warning("waiting for the store, trying again in %.0f s: %s", pause, away)
+        await clock.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_S)
 
 
 def own_data_dir(stack: AsyncExitStack, settings: Settings) -> None:

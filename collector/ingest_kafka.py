@@ -39,6 +39,9 @@ FETCH_BYTES, FETCH_AT_ONCE_BYTES = 4 * 1024 * 1024, 16 * 1024 * 1024
 FETCH_AT_LEAST_BYTES, FETCH_WAIT_MS = 512 * 1024, 500
 """A broker answers when it has so much, or after so long: few large blocks cost the store less than many small ones."""
 
+SESSION_MS, NAMED_SESSION_MS = 6_000, 45_000
+"""So long do the partitions of a process that is gone lie idle: the least that brokers allow, or enough to start it again."""
+
 POLL_MS = 300
 PAUSE_S = 1.0
 WATCH_S = 5.0
@@ -69,8 +72,8 @@ class KafkaIngest(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka s
             fetch_min_bytes=FETCH_AT_LEAST_BYTES,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             max_poll_interval_ms=600_000,
-            # The least that brokers allow: partitions of a process that died lie idle for so long.
-            session_timeout_ms=6_000,
+            group_instance_id=settings.instance_id,
+            session_timeout_ms=NAMED_SESSION_MS if settings.instance_id else SESSION_MS,
             heartbeat_interval_ms=1_500,
         )
         self._admin = AIOKafkaAdminClient(**settings.client())
@@ -258,6 +261,8 @@ class KafkaIngest(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka s
         """Yield what can be read off now."""
         yield Reading("ingest_held_bytes", "Bytes of the block that is being stored.", self._held_bytes)
         yield Reading("ingest_store_refuses", "1 while the store refuses the block that is being stored.", int(self._refused))
+        waiting = sum(map(bool, self.lag.messages().values())) if self._held_bytes else 0
+        yield Reading("ingest_paused_partitions", "Partitions of which nothing is read while a block is being stored.", waiting)
         yield from self.lag.readings()
 
 

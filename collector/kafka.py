@@ -24,6 +24,8 @@ class KafkaSettings:
     replication_factor: int = 1
     security: tuple[tuple[str, Any], ...] = ()
     """Keyword arguments of every aiokafka client: security_protocol, ssl_context, sasl_*."""
+    instance_id: str | None = None
+    """A name that this process keeps when it is started again, so that its partitions wait for it."""
 
     def client(self) -> dict[str, Any]:
         """Return the keyword arguments that every aiokafka client takes."""

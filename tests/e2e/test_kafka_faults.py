@@ -5,6 +5,7 @@
 
 import os
 import random
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,10 @@ import grpc
 import httpx
 import pytest
 
-from tests.fakes.kafka_mesh import Collect, KafkaMesh, metrics, total
-from tests.fakes.processes import until
+from tests.fakes.clickhouse import ClickHouse
+from tests.fakes.kafka_mesh import ALONE, SPANS, Collect, Ingest, KafkaMesh, metrics, total
+from tests.fakes.load import must_hold
+from tests.fakes.processes import Process, free_port, until
 from tests.fakes.spans import SERVER, Span, request
 
 FULL = "MESHSCOPE_TEST_ALL_FAULTS" in os.environ
@@ -33,13 +36,23 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaMesh]:
 
 
 def test_ingests_that_are_killed(mesh: KafkaMesh) -> None:
+    """Two that share a server, and one of another group, which has its store within it."""
+    alone = mesh.ingest_alone()
     with mesh.load():
         for number in range(KILLS):
             until("an ingest storing", lambda: any(ingest.stores() for ingest in mesh.ingests))
+            if number == 0 or FULL:
+                until("the lone ingest storing", lambda alone=alone: alone.stores())
             time.sleep(random.uniform(0.1, 2))  # any moment: before, within and after an insert
             mesh.ingests[number % 2].kill()
             mesh.ingests[number % 2] = mesh.ingest()
-    mesh.must_have_stored_once()
+            if number == 0 or FULL:
+                alone.kill()
+                alone = mesh.ingest_alone()
+    spans = mesh.must_have_stored_once()
+    mesh.until_stored(ALONE)
+    assert alone.stop() == 0, alone.said()
+    must_hold(mesh.home / ALONE, spans, calls=spans, edges=spans // SPANS)  # what has no parent in a trace is one call
     assert mesh.answered() > KILLS
 
 
@@ -71,11 +84,13 @@ def test_a_store_that_is_away_for_a_while(mesh: KafkaMesh) -> None:
         until("the store being missed", lambda: _sum(mesh, "meshscope_store_retries_total") > 0)
         time.sleep(STORE_AWAY_S)
         assert _sum(mesh, "meshscope_ingest_store_refuses") > 0
+        assert _sum(mesh, "meshscope_ingest_paused_partitions") > 0
         assert _sum(mesh, "meshscope_ingest_lag_seconds") > STORE_AWAY_S
         mesh.store.again()
     mesh.must_have_stored_once()
     until("the lag being gone", lambda: _lag(mesh) == 0)
     assert _sum(mesh, "meshscope_ingest_store_refuses") == 0
+    assert _sum(mesh, "meshscope_ingest_paused_partitions") == 0
 
 
 def test_kafka_away_for_a_while(mesh: KafkaMesh) -> None:
@@ -115,6 +130,58 @@ def test_a_buffer_that_is_full_is_said_so(mesh: KafkaMesh, tmp_path: Path) -> No
         assert total(metrics(collect.metrics_port), "meshscope_refused_requests_total") >= 2
     finally:
         collect.kill()
+
+
+def test_an_ingest_waits_for_its_store(mesh: KafkaMesh, tmp_path: Path) -> None:
+    port = free_port()
+    waiting = _ingest_of(mesh, tmp_path / "waiting.log", f"http://127.0.0.1:{port}")
+    store = None
+    try:
+        until("waiting", lambda: waiting.check() or "waiting for the store, trying again" in waiting.said())
+        assert "does not answer; is it running, and is clickhouse_url right?" in waiting.said()
+        store = ClickHouse(tmp_path / "store", port=port)
+        until("storing", waiting.stores)
+        assert waiting.stop() == 0, waiting.said()
+    finally:
+        waiting.kill()
+        if store:
+            store.kill()
+
+
+def test_an_ingest_that_waits_can_be_stopped(mesh: KafkaMesh, tmp_path: Path) -> None:
+    waiting = _ingest_of(mesh, tmp_path / "stopped.log", f"http://127.0.0.1:{free_port()}")
+    try:
+        until("waiting", lambda: waiting.check() or "waiting for the store" in waiting.said())
+        assert waiting.stop() == 0, waiting.said()
+    finally:
+        waiting.kill()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://nobody:wrong@127.0.0.1:{}", "does not let us in; check clickhouse_user"),
+        ("https://127.0.0.1:{}", "does not speak TLS"),
+    ],
+    ids=["log-in", "TLS"],
+)
+def test_an_ingest_does_not_wait_for_what_will_not_get_better(mesh: KafkaMesh, tmp_path: Path, url: str, says: str) -> None:
+    refused = _ingest_of(mesh, tmp_path / "refused.log", url.format(mesh.store.server.port))
+    assert refused.process.wait(60) == 2, refused.said()
+    assert says in refused.said()
+    assert "waiting" not in refused.said()
+
+
+def test_a_command_that_needs_kafka_says_so(tmp_path: Path) -> None:
+    process = Process(tmp_path / "collect.log", sys.executable, "-m", "cli", "collect")
+    assert process.process.wait(60) == 2
+    assert process.said().splitlines() == [
+        "this command needs Kafka; say where it is with --kafka-bootstrap-servers, for example 127.0.0.1:9092"
+    ]
+
+
+def _ingest_of(mesh: KafkaMesh, log: Path, url: str) -> Ingest:
+    return Ingest(log, mesh.kafka.servers, "--clickhouse-url", url, settings=("MESHSCOPE_KAFKA_GROUP_ID=another",))
 
 
 def _in_flight(collect: Collect) -> float:

@@ -18,6 +18,9 @@ from tests.fakes.kafka import Kafka, lag
 from tests.fakes.processes import Process, free_port, until
 from tests.fakes.spans import SERVER, Span, request
 
+ALONE = "alone"
+"""The group of an ingest that has its store within it, and its data directory."""
+
 SPANS = 20
 """In each request; they are one trace."""
 
@@ -96,12 +99,19 @@ class KafkaMesh:
         self.collects = [self.collect() for _ in range(2)]
         self.ingests = [self.ingest() for _ in range(2)]
         self.senders: list[Once] = []
+        self._alone: list[Ingest] = []
 
     def collect(self, port: int | None = None) -> Collect:
         return Collect(self._log("collect"), self.kafka.servers, port=port)
 
     def ingest(self) -> Ingest:
         return Ingest(self._log("ingest"), self.kafka.servers, "--clickhouse-url", self.store_url)
+
+    def ingest_alone(self) -> Ingest:
+        """Start one in a group of its own, with its store within it: it stores everything once more."""
+        group, data = (f"MESHSCOPE_KAFKA_GROUP_ID={ALONE}",), str(self.home / ALONE)
+        self._alone.append(Ingest(self._log("ingest"), self.kafka.servers, "--data-dir", data, settings=group))
+        return self._alone[-1]
 
     def _log(self, name: str) -> Path:
         self._started += 1
@@ -130,9 +140,16 @@ class KafkaMesh:
         """Return how many requests were answered so far, also while the load lasts."""
         return sum(sender.answers() for sender in self.senders)
 
-    def must_have_stored_once(self) -> None:
-        """Wait until nothing waits on Kafka; then each answered request is stored once, in every table, and none twice."""
-        until("everything being stored", lambda: asyncio.run(lag(self.kafka.servers, "meshscope")) == 0, 120)
+    def until_stored(self, group: str) -> None:
+        """Wait until nothing waits on Kafka for a group."""
+        until("everything being stored", lambda: asyncio.run(lag(self.kafka.servers, group)) == 0, 120)
+
+    def must_have_stored_once(self) -> int:
+        """Wait until nothing waits on Kafka; then each answered request is stored once, in every table, and none twice.
+
+        Returns how many spans are stored.
+        """
+        self.until_stored("meshscope")
         engine = open_server(self.store.server)
         stored = {row["trace"]: row for row in engine.query(_BY_TRACE, {})}
         sent = {trace: answered for sender in self.senders for trace, answered in sender.answered.items()}
@@ -146,9 +163,10 @@ class KafkaMesh:
         engine.close()
         assert calls
         assert calls == dict.fromkeys(calls, total)
+        return total
 
     def stop(self) -> None:
-        for process in (*self.collects, *self.ingests, self.store):
+        for process in (*self.collects, *self.ingests, *self._alone, self.store):
             process.kill()
         self.kafka.down()
 

@@ -5,12 +5,14 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, OffsetAndMetadata, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from collector.admission import Busy, Limits
@@ -139,6 +141,35 @@ async def test_members_that_come_and_go_store_everything_once(engine: Engine, se
     assert (_spans(engine), _calls(engine)) == (sent, sent)
 
 
+@pytest.mark.parametrize("again", ["leader", "follower"])
+async def test_a_named_member_that_is_started_again_gets_its_partitions_back(
+    engine: Engine, settings: KafkaSettings, caplog: pytest.LogCaptureFixture, again: str
+) -> None:
+    caplog.set_level("INFO", "collector.ingest_kafka")
+
+    def assigned() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.getMessage().startswith("storing ")]
+
+    bus = KafkaBus(settings, Limits())
+    await bus.start()
+    async with contextlib.AsyncExitStack() as stack:
+        members = {}
+        for count, name in enumerate(("leader", "follower"), 1):
+            members[name] = await stack.enter_async_context(contextlib.AsyncExitStack())
+            await members[name].enter_async_context(ingesting(engine, replace(settings, instance_id=name)))
+            await _until(lambda count=count: _group_is(settings, "Stable", members=count))
+        await _until(lambda: _true(len(assigned()) == 3))  # the leader alone, then both
+        await members[again].aclose()
+        await members[again].enter_async_context(ingesting(engine, replace(settings, instance_id=again)))
+        await asyncio.gather(*(bus.publish("traces", request([Span("shop", SERVER)])) for _ in range(40)))
+        await _until(lambda: _stored(engine, 40))
+        *before, after = assigned()
+        assert len(before) == 3
+        assert after in before[1:]
+    await bus.close()
+    assert (_spans(engine), _calls(engine)) == (40, 40)
+
+
 async def test_a_rebalance_in_the_middle_of_a_block_waits_for_it(engine: Engine, settings: KafkaSettings) -> None:
     bus = KafkaBus(settings, Limits())
     await bus.start()
@@ -232,6 +263,8 @@ async def _group_is(settings: KafkaSettings, state: str, members: int | None = N
         (answer,) = await admin.describe_consumer_groups([settings.group_id])
         _, _, now, _, _, present, *_ = answer.groups[0]
         return now == state and members in (None, len(present))
+    except GroupCoordinatorNotAvailableError:
+        return False  # Kafka makes the groups' topic when the first one asks for it
     finally:
         await admin.close()
 
