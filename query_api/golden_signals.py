@@ -1,7 +1,7 @@
 """GET /services/{name}/golden-signals: rate, errors, latency and saturation of one service over time."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -12,11 +12,11 @@ from query_api.faults import NotFound
 from query_api.parameters import Answer, Asked, Instant, ServiceName, Windowed, upto
 from query_api.questions import Questions, Row
 from query_api.rollups import dividing, suited
+from query_api.signals import best_witness, rated
 from query_api.times import Window, moment, step_s
 
 MAX_POINTS = 1000
 MAX_GROUPS = 20
-_WITNESSES = ("inbound", "app", "proxy")
 
 
 class Point(Answer):
@@ -71,18 +71,6 @@ class GoldenSignals(Windowed):
 NOTHING = Total(
     calls=0, errors=0, rate=0, error_rate=0, p50_ms=None, p95_ms=None, p99_ms=None, slowest_trace=None, failed_trace=None
 )
-
-
-def rated(row: Row, seconds: float) -> Row:
-    """Return what the sums of a group mean over ``seconds``."""
-    quantiles = dict(zip(("p50_ms", "p95_ms", "p99_ms"), (ns / 1e6 for ns in row["ns"]), strict=True))
-    return {"rate": row["calls"] / seconds, "error_rate": row["errors"] / row["calls"], **quantiles}
-
-
-def best_witness(rows: Sequence[Row]) -> str:
-    """Return who saw a service's requests best: its inbound proxy, else itself, else a proxy; "" when nobody did."""
-    seen = {row["hop"] for row in rows}
-    return next((hop for hop in _WITNESSES if hop in seen), "")
 
 
 def points(rows: Iterable[Row], covered: Coverage, step: int) -> list[Point]:

@@ -1,5 +1,6 @@
 """GET /services: who takes requests, and how well."""
 
+from collections import defaultdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -9,7 +10,8 @@ from query_api.coverage import Coverage, cover
 from query_api.parameters import Answer, Asked, Instant, Windowed, upto
 from query_api.questions import Questions, Row
 from query_api.rollups import Rollup, suited
-from query_api.times import Window
+from query_api.signals import WITNESSES, best_witness, rated
+from query_api.times import Window, moment
 
 MAX_SERVICES = 2000
 
@@ -35,9 +37,23 @@ class Services(Windowed):
 
 
 async def service_rows(ask: Questions, rollup: Rollup, covered: Coverage) -> tuple[list[Row], bool]:
-    """Return the services' rows, busiest first, and whether there are more."""
-    which = {"rollup": rollup.table, "from_s": covered.from_s, "to_s": covered.to_s, "seconds": covered.seconds}
-    return upto(await ask.ask("services", **which, limit=MAX_SERVICES + 1), MAX_SERVICES)
+    """Return the services' rows, each by its best witness, busiest first, and whether there are more."""
+    which = {"rollup": rollup.table, "from_s": covered.from_s, "to_s": covered.to_s}
+    seen: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in await ask.ask("services", **which, limit=len(WITNESSES) * (MAX_SERVICES + 1)):
+        seen[row["service"]].append(row)
+    found = [_service(name, rows, covered.seconds) for name, rows in seen.items()]
+    return upto(sorted(found, key=lambda row: (-row["rate"], row["name"])), MAX_SERVICES)
+
+
+def _service(name: str, rows: list[Row], seconds: float) -> Row:
+    best = best_witness(rows)
+    return {
+        "name": name,
+        "versions": sorted({version for row in rows for version in row["versions"] if version}),
+        "last_seen": moment(max(row["last_s"] for row in rows) * 1_000_000_000),
+        **rated(next(row for row in rows if row["hop"] == best), seconds),
+    }
 
 
 def router(ask: Questions, asked: Asked, clock: Clock) -> APIRouter:

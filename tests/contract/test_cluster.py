@@ -134,8 +134,8 @@ def test_questions_read_through_distributed_tables_word_for_word(one: Engine) ->
     window = {"start_ns": (now - 600) * 10**9, "end_ns": (now + 60) * 10**9, "from_s": now - 600, "to_s": now + 60, "limit": 10}
     (trace,) = one.query(question("traces", "service"), window | {"service": "A", "sure_from_ns": 0})
     assert (sorted(trace["services"]), trace["spans"]) == (["A", "B"], 2)
-    asked = window | {"seconds": 660.0, "rollup": "golden_signals_1m"}
-    assert [row["name"] for row in one.query(question("services"), asked)] == ["B"]
+    asked = window | {"rollup": "golden_signals_1m"}
+    assert [row["service"] for row in one.query(question("services"), asked)] == ["B"]
     edges = one.query(question("topology_edges"), window | {"seconds": 660.0, "by_version": False, "believed_from_ns": 0})
     assert [(edge["source"], edge["destination"], edge["calls"]) for edge in edges] == [("A", "B", 1)]
     assert one.query(question("coverage"), {})[0]["hours_s"]

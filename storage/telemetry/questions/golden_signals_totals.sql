@@ -1,6 +1,7 @@
--- One service's golden signals over a window, for each of its witnesses (see services.sql), and of each for its busiest groups: {by}
--- is the column that makes them. All witnesses at once, for planning a question in a question costs more than the rows of another
--- witness. Sums and states only: an expression costs more to plan than these rows to read, so that rates are made of them afterwards.
+-- One service's golden signals over a window, for each of its witnesses (see query_api/signals.py), and of each for its busiest
+-- groups: {by} is the column that makes them. All witnesses at once, for planning a question in a question costs more than the rows
+-- of another witness. Sums and states only: an expression costs more to plan than these rows to read, so that rates are made of them
+-- afterwards.
 SELECT
     hop,
     {by:Identifier} AS group, -- when grouped
