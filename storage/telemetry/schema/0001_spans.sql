@@ -21,20 +21,17 @@ CREATE FUNCTION IF NOT EXISTS meshscope_int AS v -> if(length(v) <= 3,
     reinterpretAsInt64(arraySum(
         n -> bitShiftLeft(toUInt64(bitAnd(reinterpretAsUInt8(substring(v, n + 2, 1)), 0x7f)), 7 * n), range(length(v) - 1))));
 
--- A value is at most 64 KiB; that one was cut is seen from its end.
-CREATE FUNCTION IF NOT EXISTS meshscope_cut AS text -> if(length(text) <= 65536, text,
-    concat(substringUTF8(substring(text, 1, 65536), 1, lengthUTF8(substring(text, 1, 65536)) - 1), '…'));
-
 -- How an AnyValue reads as text, told by its first byte, the tag of the member that was sent: so 0, '' and false survive. A string
 -- stands after its tag and its length (one byte for each 7 bits). Arrays, key-value lists and bytes keep their bytes, after a
--- zero byte that tells them from text; when they are too long to keep, what is left says how long they were.
+-- zero byte that tells them from text. What is longer than 64 KiB is cut: text ends with … then, of others is told how long they were.
 CREATE FUNCTION IF NOT EXISTS meshscope_text AS v -> multiIf(
-    ascii(v) = 0x0a, if(length(v) <= 129, substring(v, 3), meshscope_cut(substring(v, 4 + (length(v) > 16386) + (length(v) > 2097155)))),
+    ascii(v) = 0x0a AND length(v) <= 65540, if(length(v) <= 129, substring(v, 3), substring(v, 4 + (length(v) > 16386))),
     ascii(v) = 0x18, toString(meshscope_int(v)),
     ascii(v) = 0x21, toString(reinterpretAsFloat64(substring(v, 2))),
     ascii(v) = 0x10, if(endsWith(v, '\0'), 'false', 'true'),
     v = '', '',
-    length(v) > 65536, concat('… ', toString(length(v)), ' bytes'),
+    ascii(v) = 0x0a, concat(replaceRegexpOne(toValidUTF8(substring(v, 5 + (length(v) > 2097155), 65536)), '\xEF\xBF\xBD$', ''), '…'),
+    length(v) > 65540, concat('… ', toString(length(v)), ' bytes'),
     concat('\0', v));
 
 CREATE FUNCTION IF NOT EXISTS meshscope_map AS pairs -> mapFromArrays(
