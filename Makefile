@@ -35,7 +35,7 @@ kafka-up: ## start one Apache Kafka node on 127.0.0.1:9092 (data in data/kafka)
 kafka-down: ## stop it; its data stays
 	@deploy/kafka/kafka down
 
-bench-ingest: setup ## measure what ingest and storage cost, beside others; writes docs/performance.md (GROWTH=no: 10 minutes, not 40)
+bench-ingest: setup ## measure what ingest and storage cost, beside others; writes docs/performance.md (GROWTH=no leaves out what takes longest)
 	@$(BIN)/python -m benchmarks.ingest $(if $(filter no,$(GROWTH)),--no-growth)
 
 system-needs:

@@ -24,7 +24,10 @@ class Questions:
         self._engine = engine
         self._waiting = waiting
         self._asked = 0
-        self._bounds = f"\nSETTINGS max_execution_time = {seconds}, max_memory_usage = {memory}"
+        # Indexes are looked at before reading: while reading, each block waits for its part of the index.
+        self._bounds = (
+            f"\nSETTINGS max_execution_time = {seconds}, max_memory_usage = {memory}, use_skip_indexes_on_data_read = 0"
+        )
 
     def __repr__(self) -> str:
         return f"<Questions asked={self._asked}/{self._waiting} of {self._engine!r}>"

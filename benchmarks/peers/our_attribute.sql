@@ -5,4 +5,4 @@ FROM spans
 WHERE {column:Identifier} = {value:String} AND ts >= toDateTime({from_s:UInt32}) AND ts < toDateTime({to_s:UInt32})
 ORDER BY toStartOfInterval(ts, INTERVAL 10 SECOND) DESC, ts DESC
 LIMIT 100
-SETTINGS read_in_order_use_buffering = 0
+SETTINGS read_in_order_use_buffering = 0, use_skip_indexes_on_data_read = 0
