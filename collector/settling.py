@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 3.0
 
-REST = 19
+REST = 9
 """How many times as long as a look took the settler rests at least: under load edges are fresh later, not dearer."""
 
 
