@@ -23,9 +23,12 @@ def settle(engine: Engine, *, since: float) -> None:
     Idempotent: a minute's rows are replaced, so that looking twice counts nothing twice. Minutes further back than
     ``WHOLE_S`` stay as they are.
     """
-    parameters = {"since": int(since) - OVERLAP_S, "patience": PATIENCE_S, "whole": WHOLE_S, "widest": WIDEST}
-    engine.command(_sql("learn_names"), parameters)
-    engine.command(_sql("settle"), parameters)
+    arrived = {"since": int(since) - OVERLAP_S}
+    # Asked for first: said again wherever they matter, they would be planned and looked for each time.
+    minutes = [row["minute"] for row in engine.query(_sql("minutes"), arrived | {"whole": WHOLE_S})]
+    if minutes:
+        engine.command(_sql("learn_names"), arrived)
+        engine.command(_sql("settle"), {"minutes": minutes, "patience": PATIENCE_S, "widest": WIDEST})
 
 
 def _sql(name: str) -> str:

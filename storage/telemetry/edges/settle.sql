@@ -1,4 +1,4 @@
--- Finds the edges of every minute that telemetry arrived for since {since}, anew and whole.
+-- Finds the edges of each of {minutes} (seconds since the epoch) anew and whole.
 --
 -- An edge is a pair of spans whose services differ: A's application -> A's proxy -> B's proxy -> B's application crosses
 -- one such border, so it is one edge however many proxies the call went through. A proxy that stands alone (neither A's
@@ -10,16 +10,9 @@
 --
 -- Lone halves wait {patience} seconds for their other half. Then a lone caller becomes an edge to the peer that it names,
 -- and a lone callee comes from `external`.
---
--- Only minutes whose halves are all still kept are found anew: one sender with a slow clock would else replace what was
--- found hours ago by the little that it sends.
 INSERT INTO edges_1m
 WITH
-    fresh AS (SELECT DISTINCT trace_id FROM half_edges WHERE arrived >= {since:DateTime}),
-    dirty AS (
-        SELECT DISTINCT toStartOfMinute(ts) FROM half_edges WHERE trace_id IN fresh AND ts > now() - {whole:UInt32}
-    ),
-    touched AS (SELECT DISTINCT trace_id FROM half_edges WHERE toStartOfMinute(ts) IN dirty),
+    touched AS (SELECT DISTINCT trace_id FROM half_edges WHERE toUnixTimestamp(toStartOfMinute(ts)) IN {minutes:Array(UInt32)}),
     -- Services, versions, peers and addresses are numbers from here on; 0 is none.
     halves AS (
         SELECT
@@ -132,7 +125,7 @@ WITH
             caller.1 AS source, caller.2 AS source_version, destination, destination_version
         FROM named
         LEFT JOIN traces USING trace_id
-        WHERE minute IN dirty
+        WHERE toUnixTimestamp(minute) IN {minutes:Array(UInt32)}
           AND destination != 0 AND source != destination
           AND NOT (client = 0 AND server_hop = 'outbound')
           AND NOT (took AND has(passed_spans, server_span))
@@ -148,7 +141,7 @@ WITH
             FROM half_edges WHERE trace_id IN touched
             UNION ALL SELECT ['external']
             UNION ALL SELECT [server, version] FROM cluster_names
-            UNION ALL SELECT [source, destination, source_version, destination_version] FROM edges_1m WHERE minute IN dirty
+            UNION ALL SELECT [source, destination, source_version, destination_version] FROM edges_1m WHERE toUnixTimestamp(minute) IN {minutes:Array(UInt32)}
         )
     ),
     (SELECT list FROM words) AS texts,
@@ -188,7 +181,7 @@ FROM (
     SELECT DISTINCT minute,
         (meshscope_code(source), meshscope_code(destination), meshscope_code(source_version), meshscope_code(destination_version)),
         toFixedString('', 16), 0, 0, 0, 0, 0, [], (0, 0), (0, 0), (0, 0), (0, 0), 0, toFixedString('', 16)
-    FROM edges_1m WHERE minute IN dirty
+    FROM edges_1m WHERE toUnixTimestamp(minute) IN {minutes:Array(UInt32)}
 )
 GROUP BY minute, edge
 -- Rows that bear the arrays of their trace are large: few at a time. One thread: what comes in has the others. What a busy minute
