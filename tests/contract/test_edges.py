@@ -50,6 +50,18 @@ def test_looking_twice_counts_nothing_twice(engine: Engine) -> None:
     assert _edges(engine) == [_edge("A", "B", calls=1, paired=1)]
 
 
+def test_minutes_that_are_too_many_at_once_are_found_in_turn(engine: Engine) -> None:
+    minute = time.time() // 60 * 60
+    for ago in (0, 1, 2, 3):
+        callers = [Span("A", CLIENT, at=minute - 60 * ago) for _ in range(ago + 1)]
+        # A pair whose other side is told of another minute is found with its caller's.
+        _insert(engine, callers + [Span("B", SERVER, caller, at=minute - 60 * ago - 60) for caller in callers])
+    settle(engine, since=time.time(), at_once=2)
+    found = engine.query("SELECT minute, sum(calls) AS calls, sum(paired) AS paired FROM edges_1m FINAL GROUP BY minute", {})
+    told = {(minute - row["minute"].timestamp()) / 60: (row["calls"], row["paired"]) for row in found if row["calls"]}
+    assert told == {0: (1, 1), 1: (2, 2), 2: (3, 3), 3: (4, 4)}
+
+
 def test_proxies_that_stand_alone_are_folded(engine: Engine) -> None:
     caller = Span("A", CLIENT)
     first_in = proxied(Span("edge-envoy", SERVER, caller))

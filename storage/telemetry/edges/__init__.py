@@ -17,18 +17,23 @@ WIDEST = 100
 """In how many of a trace's calls a proxy that stands alone is folded; a wider trace shows its proxies."""
 
 
-def settle(engine: Engine, *, since: float) -> None:
-    """Find the edges of every minute that telemetry arrived for since ``since`` (epoch seconds).
+AT_ONCE = 500_000
+"""Of how many halves edges are found at once; what that takes in memory, not what arrived since the last look, is the bound."""
+
+
+def settle(engine: Engine, *, since: float, at_once: int = AT_ONCE) -> None:
+    """Find the edges of every minute that telemetry arrived for since ``since`` (epoch seconds), ``at_once`` halves at a time.
 
     Idempotent: a minute's rows are replaced, so that looking twice counts nothing twice. Minutes further back than
     ``WHOLE_S`` stay as they are.
     """
-    arrived = {"since": int(since) - OVERLAP_S}
+    dirty = {"since": int(since) - OVERLAP_S, "whole": WHOLE_S, "at_once": at_once}
     # Asked for first: said again wherever they matter, they would be planned and looked for each time.
-    minutes = [row["minute"] for row in engine.query(_sql("minutes"), arrived | {"whole": WHOLE_S})]
-    if minutes:
-        engine.command(_sql("learn_names"), arrived)
-        engine.command(_sql("settle"), {"minutes": minutes, "patience": PATIENCE_S, "widest": WIDEST})
+    batches = [{"minutes": row["minutes"]} for row in engine.query(_sql("minutes"), dirty)]
+    for batch in batches:
+        engine.command(_sql("learn_names"), batch)
+    for batch in batches:
+        engine.command(_sql("settle"), batch | {"patience": PATIENCE_S, "widest": WIDEST})
 
 
 def _sql(name: str) -> str:
