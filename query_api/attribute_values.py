@@ -12,6 +12,18 @@ Read = TypeVar("Read", bound=Message)
 
 _NESTED = "\0"
 
+COLUMNS = {
+    "http.request.method": "http_method",
+    "http.route": "http_route",
+    "url.path": "url_path",
+    "client.address": "client_address",
+    "peer.service": "peer",
+    "peer.version": "peer_version",
+    "upstream_cluster.name": "upstream_cluster",
+    "response_flags": "response_flags",
+}
+"""The attributes that have a column of text of their own in ``spans``, by semantic convention."""
+
 
 def resource_attributes(row: Mapping[str, Any]) -> dict[str, JsonValue]:
     """Return all attributes of a row of ``resources``; the scope stands under OpenTelemetry's names for formats without one."""
@@ -22,23 +34,13 @@ def resource_attributes(row: Mapping[str, Any]) -> dict[str, JsonValue]:
 def span_attributes(row: Mapping[str, Any]) -> dict[str, JsonValue]:
     """Return all attributes of a row of ``spans``: what has a column of its own stands under its semantic convention."""
     rest = _shown(row)
-    of_a_system = row["peer"] in (rest.get(key) for key in ("db.system.name", "db.system", "messaging.system"))
-    # An upstream address that the span did not bear itself is made of these two.
-    address, _, port = ("", "", "") if "upstream_address" in rest else row["upstream_address"].rpartition(":")
-    named = {
-        "http.request.method": row["http_method"],
-        "http.route": row["http_route"],
-        "http.response.status_code": str(row["http_status"] or ""),
-        "url.path": row["url_path"],
-        "client.address": row["client_address"],
-        "server.address": address,
-        "server.port": port,
-        "peer.service": "" if of_a_system else row["peer"],
-        "peer.version": row["peer_version"],
-        "upstream_cluster.name": row["upstream_cluster"],
-        "response_flags": row["response_flags"],
-        "http.request.resend_count": str(row["resend"] or ""),
-    }
+    named = {attribute: row[column] for attribute, column in COLUMNS.items()}
+    named |= {"http.response.status_code": str(row["http_status"] or ""), "http.request.resend_count": str(row["resend"] or "")}
+    if row["peer"] in (rest.get(key) for key in ("db.system.name", "db.system", "messaging.system")):
+        named["peer.service"] = ""
+    # An upstream address that the span did not bear itself is made of these two, where it bore both.
+    if not {"upstream_address", "server.address"} & rest.keys():
+        named["server.address"], _, named["server.port"] = row["upstream_address"].rpartition(":")
     return {key: text for key, text in named.items() if text} | rest
 
 

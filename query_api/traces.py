@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from opentelemetry.proto.trace.v1 import trace_pb2
 from pydantic import JsonValue
 
-from query_api.attribute_values import otlp_attributes, read, resource_attributes, span_attributes
+from query_api.attribute_values import COLUMNS, otlp_attributes, read, resource_attributes, span_attributes
 from query_api.coverage import SECOND_NS
 from query_api.faults import InvalidParameter, NotFound
 from query_api.parameters import MAX_LENGTH, PLAIN, Answer, Asked, Instant, Text, Windowed
@@ -22,17 +22,6 @@ MAX_SPANS = 20_000
 _FOREVER_NS = 2**63 - 1
 _NO_PARENT = "0" * 16
 _FIRST_LOOK_NS = 60_000_000_000
-# What has a column of its own is found under its semantic convention.
-_COLUMNS = {
-    "url.path": "url_path",
-    "client.address": "client_address",
-    "http.request.method": "http_method",
-    "http.route": "http_route",
-    "peer.service": "peer",
-    "peer.version": "peer_version",
-    "upstream_cluster.name": "upstream_cluster",
-    "response_flags": "response_flags",
-}
 _SENDERS = ("service.instance.id", "cloud.availability_zone", "mesh.name", "mesh.virtual_node")
 # In the order of the bits of kept_traces.why.
 Reason = Literal["erred", "slow", "rule", "share"]
@@ -178,13 +167,13 @@ class Filter:
             _where(name): self.attribute,
         }
         asked = {"service": self.service, "version": self.version, "route": self.route, "min_ns": least, "max_ns": most}
-        asked |= {"column": _COLUMNS.get(name, ""), "attribute": name, "value": value}
+        asked |= {"column": COLUMNS.get(name, ""), "attribute": name, "value": value}
         return {word for word, said in matters.items() if said}, asked
 
 
 def _where(attribute: str) -> str:
     """Return which condition of traces.sql finds an attribute."""
-    if attribute in _COLUMNS:
+    if attribute in COLUMNS:
         return "column"
     if attribute in _SENDERS:
         return "sender"

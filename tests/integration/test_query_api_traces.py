@@ -151,6 +151,7 @@ class TestTraces:
             "upstream_cluster.name": "ledger-node",
             "response_flags": "UF",
             "peer.service": "ledger",
+            "server.address": "ledger",  # without a port
             "note": "it's",
         }
         for key, value in sent.items():
@@ -190,6 +191,7 @@ class TestTraces:
                 "upstream_cluster.name": "ledger-node",
                 "response_flags": "UF",
                 "peer.service": "ledger",
+                "server.address": "ledger",
                 "note": "it's",
                 "cart": {"items": [str(2**60), "/wA="]},
                 "otel.dropped_attributes_count": "3",
@@ -203,6 +205,25 @@ class TestTraces:
             "links": [{"trace_id": "07" * 16, "span_id": "08" * 8, "trace_state": "vendor=1", "attributes": {"why": "0.5"}}],
             "depth": 0,
         }
+
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            {"server.address": "10.0.0.7", "server.port": 8080},
+            {"server.address": "10.0.0.7"},
+            {"server.port": 8080},
+            {"upstream_address": "10.0.0.7:8080"},
+            {"upstream_address": "10.0.0.7:8080", "server.address": "ledger"},
+            {"peer.service": "ledger"},
+            {"db.system.name": "postgresql"},
+        ],
+        ids=" ".join,
+    )
+    async def test_attributes_are_shown_as_they_were_sent(self, api: Api, engine: Engine, sent: dict[str, str | int]) -> None:
+        span = Span("payments", CLIENT, at=HOUR, attributes=dict(sent))
+        spans(engine, span)
+        (seen,) = (await api.get(f"traces/{span.trace_id.hex()}"))["spans"]
+        assert seen["attributes"] == {name: str(value) for name, value in sent.items()}
 
     async def test_lists_say_how_much_was_thinned(self, api: Api, engine: Engine, shop: dict[str, Span]) -> None:
         assert (await api.get("traces"))["thinned"] is None
