@@ -7,7 +7,7 @@ from functools import partial
 from cli.lifecycle import cancel
 from cli.settings import Settings
 from collector.counts import Counts
-from collector.looking import Lookout
+from collector.lookout import Lookout
 from core.clock import Clock
 from storage.telemetry.bounds import Bounds, enforce, note_attributes
 from storage.telemetry.engine import Engine

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from collector.counts import Counts
-from collector.looking import EVERY_S, Lookout
+from collector.lookout import EVERY_S, Lookout
 from storage.telemetry.bounds import Bounds, Fresh, enforce
 from storage.telemetry.engine import Engine, StoreUnavailable
 from tests.fakes.filled_store import HOUR, spans
