@@ -13,6 +13,8 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from tests.fakes.made_up_alerts import alerts_of, deliveries_of
+from tests.fakes.made_up_circuit import events_of, intervals_of, outage
 from tests.fakes.made_up_hops import exemplars, hops_of
 from tests.fakes.made_up_spans import rfc, spans_of
 
@@ -79,12 +81,6 @@ def times(p50: float, moment: float, key: str) -> dict[str, float]:
         "p95_ms": round(now * 2.9, 2),
         "p99_ms": round(now * 5.2 * wobble(key + "t", moment, 0.2), 2),
     }
-
-
-def outage(moment: float) -> str:
-    """The ledger's circuit as payments sees it: of every six minutes, one open and half a minute half-open."""
-    phase = moment % 360
-    return "open" if 200 <= phase < 262 else "half_open" if 262 <= phase < 290 else "closed"
 
 
 class FakeQueryApi:
@@ -282,36 +278,8 @@ class FakeQueryApi:
         self, start: str = "now-15m", source: str = "", destination: str = "", type: str = "", action: str = "", limit: int = 200
     ) -> dict[str, Any]:
         since, now, body = self._begin(start)
-        events: list[dict[str, Any]] = []
-        cycle = since // 360 * 360
-        while cycle < now and not self.mood.empty:
-            for offset, kind, what, reason, numbers in (
-                (195, "outlier_detection", "ejected", "consecutive_5xx", {"failures": 5.0, "ejection_ms": 30000.0}),
-                (200, "circuit_breaker", "opened", "consecutive_5xx", {"failures": 5.0, "limit": 5.0}),
-                (214, "circuit_breaker", "overflow", "pending_overflow", {"limit": 64.0, "pending": 64.0}),
-                (262, "circuit_breaker", "half_opened", "cooldown_elapsed", {}),
-                (290, "circuit_breaker", "closed", "probe_succeeded", {}),
-                (291, "outlier_detection", "unejected", "cooldown_elapsed", {"ejection_ms": 96000.0}),
-                (40, "config", "accepted", "pushed", {"revision": cycle % 1000}),
-            ):
-                moment = cycle + offset
-                events.append(
-                    {
-                        "ts": rfc(moment),
-                        "mesh": "fintech",
-                        "source": "payments",
-                        "target": "ledger-v1",
-                        "instance": "payments-7d9f",
-                    }
-                    | {"destination": "" if kind == "config" else HOSTILE if self.mood.hostile else "ledger", "type": kind}
-                    | {"endpoint": "127.0.0.1:9303" if kind == "outlier_detection" else "", "action": what, "enforced": True}
-                    | {"reason": reason, "numbers": {f"mesh.event.{k}": v for k, v in numbers.items()}}
-                    | {
-                        "trace_id": f"{int(moment / 3):032x}" if what in ("opened", "ejected", "overflow") else None,
-                        "moment": moment,
-                    }
-                )
-            cycle += 360
+        destined = HOSTILE if self.mood.hostile else "ledger"
+        events = [] if self.mood.empty else events_of(since, now, destined)
         fits = [
             e
             for e in sorted(events, key=lambda e: -float(e["moment"]))
@@ -329,17 +297,8 @@ class FakeQueryApi:
             return body | {"edges": []}
         edges = []
         for source, destination, *_ in EDGES[1:7]:
-            intervals: list[dict[str, Any]] = []
-            moment = since
-            while moment < now and (source, destination) == ("payments", "ledger"):
-                state = outage(moment)
-                if intervals and intervals[-1]["state"] == state:
-                    intervals[-1]["end"] = rfc(moment + 2)
-                else:
-                    intervals.append({"state": state, "start": rfc(moment), "end": rfc(moment + 2)})
-                moment += 2
-            if not intervals:
-                intervals = [{"state": "closed", "start": rfc(since), "end": rfc(now)}]
+            failing = (source, destination) == ("payments", "ledger")
+            intervals = intervals_of(since, now) if failing else [{"state": "closed", "start": rfc(since), "end": rfc(now)}]
             shown = HOSTILE if self.mood.hostile else destination
             edges.append(
                 {
@@ -357,75 +316,4 @@ class FakeQueryApi:
         now = time.time()
         if self.mood.empty:
             return {"alerts": [], "deliveries": []}
-
-        def alert(
-            rule: str, state: str, labels: dict[str, str], value: float | None, threshold: float, age: float, text: str
-        ) -> dict[str, Any]:
-            return {
-                "rule": rule,
-                "fingerprint": hashlib.sha1((rule + str(labels)).encode()).hexdigest()[:16],
-                "state": state,
-                "labels": labels,
-                "annotations": {"summary": text},
-                "value": value,
-                "threshold": threshold,
-                "active_since": None if state == "inactive" else rfc(now - age),
-                "fired_at": rfc(now - age + 30) if state in ("firing", "resolved") else None,
-                "resolved_at": rfc(now - 60) if state == "resolved" else None,
-                "updated_at": rfc(now - 4),
-            }
-
-        ledger = HOSTILE if self.mood.hostile else "ledger"
-        alerts = [
-            alert(
-                "service_error_rate",
-                "firing",
-                {"service": ledger, "severity": "critical"},
-                0.082,
-                0.05,
-                700,
-                "More than 5 % of requests fail",
-            ),
-            alert(
-                "circuit_open",
-                "pending",
-                {"source": "payments", "destination": ledger},
-                1,
-                0,
-                20,
-                "A circuit has been open for a while",
-            ),
-            alert("latency_p99_ms", "resolved", {"service": "payments", "version": "v2"}, 131.0, 150.0, 2400, "p99 above 150 ms"),
-            alert("traffic_absent", "inactive", {"service": "gateway"}, 84.0, 1.0, 0, "No requests for five minutes"),
-        ]
-        hook = "https://hooks.example.com/mesh"
-        deliveries = [
-            {
-                "id": "msg_31",
-                "rule": "service_error_rate",
-                "status": "delivered",
-                "attempts": 1,
-                "webhook": hook,
-                "last_error": None,
-            }
-            | {"at": rfc(now - 665)},
-            {
-                "id": "msg_30",
-                "rule": "latency_p99_ms",
-                "status": "retrying",
-                "attempts": 3,
-                "webhook": hook,
-                "last_error": "HTTP 502",
-            }
-            | {"at": rfc(now - 58)},
-            {
-                "id": "msg_29",
-                "rule": "latency_p99_ms",
-                "status": "failed",
-                "attempts": 8,
-                "webhook": hook,
-                "last_error": "connect timeout",
-            }
-            | {"at": rfc(now - 2360)},
-        ]
-        return {"alerts": alerts, "deliveries": deliveries}
+        return {"alerts": alerts_of(HOSTILE if self.mood.hostile else "ledger", now), "deliveries": deliveries_of(now)}
