@@ -122,6 +122,10 @@ class Cursor:
             self.complain(f"got {value}", expected)
         return value
 
+    def truth(self) -> bool:
+        """Read ``true`` or ``false``."""
+        return self._scalar("bool", expected="`true` or `false`") in ("true", "True", "TRUE")
+
     def choice(self, *allowed: str) -> str:
         """Read one of the ``allowed`` words."""
         if self._node is None:
