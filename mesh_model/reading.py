@@ -1,18 +1,20 @@
 """How each App Mesh resource is read from a document: one function per shape, in the API's own words."""
 
 from mesh_model.document import Cursor, Fields
+from mesh_model.endpoints import Dns, StaticEndpoints
+from mesh_model.matches import Match, PathMatch
+from mesh_model.options import Options
 from mesh_model.resources import (
     IDLE_TIMEOUT_S,
     PER_REQUEST_TIMEOUT_S,
     UNLIMITED,
+    Backend,
     ConnectionPool,
-    Dns,
     Listener,
     OutlierDetection,
     Provider,
     RetryPolicy,
     Route,
-    StaticEndpoints,
     Timeout,
     VirtualNode,
     VirtualRouter,
@@ -57,7 +59,7 @@ def read_virtual_router(at: Cursor) -> VirtualRouter:
         for listener in listeners.items():
             read_port_mapping(listener.fields("portMapping").need("portMapping"))
     routes = fields.get("routes")
-    return VirtualRouter(name, tuple(read_route(route) for route in routes.items(most=50)) if routes else ())
+    return VirtualRouter(name, routes=tuple(read_route(route) for route in routes.items(most=50)) if routes else ())
 
 
 def read_route(at: Cursor) -> Route:
@@ -73,7 +75,7 @@ def read_route(at: Cursor) -> Route:
     retry, timeout = http.get("retryPolicy"), http.get("timeout")
     return Route(
         name=name,
-        prefix=read_match(http.need("match", "a mapping with `prefix`")),
+        match=read_match(http.need("match", "a mapping with `prefix`")),
         targets=read_weighted_targets(targets),
         priority=priority.whole(0, 1000) if priority else None,
         retry=read_retry_policy(retry) if retry else None,
@@ -81,13 +83,13 @@ def read_route(at: Cursor) -> Route:
     )
 
 
-def read_match(at: Cursor) -> str:
+def read_match(at: Cursor) -> Match:
     """Read the path prefix of an http route."""
     prefix = at.fields("prefix", later=("path", "method", "scheme", "headers", "queryParameters", "port")).need("prefix")
     text = prefix.text(longest=2048)
     if text and not text.startswith("/"):
         prefix.complain(f"got `{text}`", "a prefix that starts with `/`")
-    return text
+    return Match(PathMatch("prefix", text))
 
 
 def read_weighted_targets(at: Cursor) -> tuple[WeightedTarget, ...]:
@@ -164,9 +166,10 @@ def read_virtual_node(at: Cursor) -> VirtualNode:
         name=name,
         service=tags.get(SERVICE_TAG) or name,
         version=tags.get(VERSION_TAG, ""),
-        listener=read_listeners[0] if read_listeners else None,
+        listeners=tuple(read_listeners),
         discovery=read_discovery(discovery) if discovery else None,
         backends=read_backends(backends) if backends else (),
+        options=Options(tags),
     )
 
 
@@ -221,7 +224,7 @@ def read_discovery(at: Cursor) -> StaticEndpoints | Dns:
     kind, inner = at.fields("dns", "static", later=("awsCloudMap",)).need_one("dns", "static")
     if kind == "static":
         entries = inner.fields("endpoints").need("endpoints", 'a list such as ["127.0.0.1:9001"]').items(least=1)
-        return StaticEndpoints(tuple(read_address(entry) for entry in entries))
+        return StaticEndpoints.of(*(read_address(entry) for entry in entries))
     fields = inner.fields("hostname", "responseType", later=("ipPreference",))
     response = fields.get("responseType")
     every_address = response is not None and response.choice("LOADBALANCER", "ENDPOINTS") == "ENDPOINTS"
@@ -237,7 +240,7 @@ def read_address(at: Cursor) -> str:
     return text
 
 
-def read_backends(at: Cursor) -> tuple[str, ...]:
+def read_backends(at: Cursor) -> tuple[Backend, ...]:
     """Read the virtual services a node may call; each once."""
     names: list[str] = []
     for entry in at.items(most=50):
@@ -247,4 +250,4 @@ def read_backends(at: Cursor) -> tuple[str, ...]:
         if name and name in names:
             name_at.complain(f"`{name}` is already a backend", "each backend once")
         names.append(name)
-    return tuple(names)
+    return tuple(Backend(name) for name in names)

@@ -3,18 +3,23 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from mesh_model.endpoints import Discovery, IpPreference
+from mesh_model.matches import EVERYTHING, Match
+from mesh_model.options import NO_OPTIONS, Options
+
 PER_REQUEST_TIMEOUT_S = 15.0
 IDLE_TIMEOUT_S = 300.0
 UNLIMITED = 2_147_483_647
 
-HttpRetryEvent = Literal["server-error", "gateway-error", "client-error", "stream-error"]
-TcpRetryEvent = Literal["connection-error"]
-DnsResponse = Literal["LOADBALANCER", "ENDPOINTS"]
+PortProtocol = Literal["http", "http2", "grpc", "tcp"]
+EgressFilter = Literal["DROP_ALL", "ALLOW_ALL"]
 
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """How long one request may take as a whole and how long it may stay silent; seconds, 0 disables."""
+    """How long one request may take as a whole and how long it may stay silent; seconds, 0 disables.
+
+    For tcp only ``idle_s`` counts."""
 
     per_request_s: float = PER_REQUEST_TIMEOUT_S
     idle_s: float = IDLE_TIMEOUT_S
@@ -28,6 +33,7 @@ class RetryPolicy:
     per_retry_timeout_s: float
     http_events: frozenset[str] = frozenset()
     tcp_events: frozenset[str] = frozenset()
+    grpc_events: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +47,25 @@ class OutlierDetection:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How an endpoint is asked whether it is well; ``port`` None: the listener's. ``path`` goes with http and http2."""
+
+    protocol: PortProtocol
+    healthy_threshold: int
+    unhealthy_threshold: int
+    interval_s: float
+    timeout_s: float
+    path: str = "/"
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionPool:
-    """How many connections one proxy may hold to a target, and how many requests may wait for one."""
+    """How many connections one proxy may hold to a target, and how many requests may wait for one (http) or run (http2, grpc)."""
 
     max_connections: int = UNLIMITED
     max_pending_requests: int = UNLIMITED
+    max_requests: int = UNLIMITED
 
 
 NO_LIMITS = ConnectionPool()
@@ -53,28 +73,41 @@ APP_MESH_TIMEOUT = Timeout()
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
-    """Where a virtual node's application listens, and what protects it."""
+class PortMapping:
+    """A port and what is spoken at it."""
 
     port: int
+    protocol: PortProtocol = "http"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where a virtual node's application listens (or a gateway's clients call), what is spoken there, and what protects it."""
+
+    port: int
+    protocol: PortProtocol = "http"
     outlier_detection: OutlierDetection | None = None
     connection_pool: ConnectionPool = NO_LIMITS
     timeout: Timeout = APP_MESH_TIMEOUT
+    health_check: HealthCheck | None = None
+    # tls: ListenerTls | None = None - comes with mesh_model/tls.py
 
 
 @dataclass(frozen=True, slots=True)
-class StaticEndpoints:
-    """Fixed ``host:port`` addresses of the proxies that stand before a virtual node (Meshscope's extension)."""
+class Backend:
+    """A virtual service that a node may call."""
 
-    addresses: tuple[str, ...]
+    virtual_service: str
+    # tls: ClientTls | None = None - its own client policy, comes with mesh_model/tls.py
 
 
 @dataclass(frozen=True, slots=True)
-class Dns:
-    """A host name: one address that balances by itself (LOADBALANCER), or every address it resolves to (ENDPOINTS)."""
+class AccessLog:
+    """Where requests are logged, and how: as ``text``, as an object of ``json``, or (neither) in the default format."""
 
-    hostname: str
-    response: DnsResponse = "LOADBALANCER"
+    path: str
+    text: str | None = None
+    json: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +117,23 @@ class VirtualNode:
     name: str
     service: str
     version: str = ""
-    listener: Listener | None = None
-    discovery: StaticEndpoints | Dns | None = None
-    backends: tuple[str, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    discovery: Discovery | None = None
+    backends: tuple[Backend, ...] = ()
+    # backend_tls: ClientTls | None = None - backendDefaults.clientPolicy, comes with mesh_model/tls.py
+    access_log: AccessLog | None = None
+    options: Options = NO_OPTIONS
+
+    def listener(self, port: int | None, protocol: PortProtocol = "http") -> Listener | None:
+        """Return the listener at ``port``; without a port the first of that protocol, else the first."""
+        if port is not None:
+            return next((each for each in self.listeners if each.port == port), None)
+        return next((each for each in self.listeners if each.protocol == protocol), next(iter(self.listeners), None))
 
 
 @dataclass(frozen=True, slots=True)
 class WeightedTarget:
-    """A virtual node and its share of a route's requests, relative to the other targets."""
+    """A virtual node and its share of a route's requests, relative to the other targets; ``port`` names its listener."""
 
     virtual_node: str
     weight: int
@@ -100,14 +142,16 @@ class WeightedTarget:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Requests whose path starts with ``prefix`` go to ``targets``. Priority 0 is asked first, None last."""
+    """Requests (with tcp: connections) that ``match`` go to ``targets``. Priority 0 is asked first, None last."""
 
     name: str
-    prefix: str
+    match: Match
     targets: tuple[WeightedTarget, ...]
+    protocol: PortProtocol = "http"
     priority: int | None = None
     retry: RetryPolicy | None = None
     timeout: Timeout = APP_MESH_TIMEOUT
+    options: Options = NO_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +159,9 @@ class VirtualRouter:
     """Spreads the requests of a virtual service over virtual nodes."""
 
     name: str
+    listeners: tuple[PortMapping, ...] = ()
     routes: tuple[Route, ...] = ()
+    options: Options = NO_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +178,45 @@ class VirtualService:
 
     name: str
     provider: Provider | None = None
+    options: Options = NO_OPTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What a gateway changes in a request; None leaves it. ``prefix`` replaces the matched one, ``path`` all of the path."""
+
+    host: str | None = None
+    prefix: str | None = None
+    path: str | None = None
+
+
+NO_REWRITE = Rewrite()
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRoute:
+    """Requests from outside that ``match`` become requests to a virtual service. Priority 0 is asked first, None last."""
+
+    name: str
+    virtual_service: str
+    protocol: PortProtocol = "http"
+    match: Match = EVERYTHING
+    rewrite: Rewrite = NO_REWRITE
+    priority: int | None = None
+    port: int | None = None
+    options: Options = NO_OPTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualGateway:
+    """Where requests from outside the mesh come in."""
+
+    name: str
+    listeners: tuple[Listener, ...]
+    routes: tuple[GatewayRoute, ...] = ()
+    # backend_tls: ClientTls | None = None - backendDefaults.clientPolicy, comes with mesh_model/tls.py
+    access_log: AccessLog | None = None
+    options: Options = NO_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +227,10 @@ class Mesh:
     virtual_services: tuple[VirtualService, ...] = ()
     virtual_routers: tuple[VirtualRouter, ...] = ()
     virtual_nodes: tuple[VirtualNode, ...] = ()
+    virtual_gateways: tuple[VirtualGateway, ...] = ()
+    egress_filter: EgressFilter = "DROP_ALL"
+    ip_preference: IpPreference | None = None
+    options: Options = NO_OPTIONS
 
     def node(self, name: str) -> VirtualNode | None:
         """Return the virtual node of that name."""
@@ -150,3 +239,11 @@ class Mesh:
     def router(self, name: str) -> VirtualRouter | None:
         """Return the virtual router of that name."""
         return next((router for router in self.virtual_routers if router.name == name), None)
+
+    def service(self, name: str) -> VirtualService | None:
+        """Return the virtual service of that name."""
+        return next((service for service in self.virtual_services if service.name == name), None)
+
+    def gateway(self, name: str) -> VirtualGateway | None:
+        """Return the virtual gateway of that name."""
+        return next((gateway for gateway in self.virtual_gateways if gateway.name == name), None)

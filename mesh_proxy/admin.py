@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import cast
 
@@ -37,7 +37,7 @@ def stats(proxy: Proxy) -> tuple[int, object]:
         "instance": proxy.settings.instance_id,
         "inbound": _side(proxy.ingress),
         "outbound": _side(proxy.egress),
-        "targets": {_key(proxy, target): _target(target) for target in proxy.live.targets},
+        "targets": {target.name: _target(target) for target in proxy.live.targets},
         "spans": _outbox(proxy.telemetry.spans),
         "events": _outbox(proxy.telemetry.events),
         "config": {"accepted": proxy.accepted, "rejected": proxy.rejected},
@@ -51,7 +51,7 @@ def config(proxy: Proxy) -> tuple[int, object]:
 
 def clusters(proxy: Proxy) -> tuple[int, object]:
     """Return the targets with their endpoints."""
-    return 200, {_key(proxy, target): _target(target) for target in proxy.live.targets}
+    return 200, {target.name: _target(target) for target in proxy.live.targets}
 
 
 def reload(proxy: Proxy) -> tuple[int, object]:
@@ -115,7 +115,7 @@ class Admin(asyncio.Protocol):
     def _answer(self, status: int, content: object) -> None:
         if self._transport.is_closing():
             return
-        body = json.dumps(content, default=sorted, indent=2).encode() + b"\n"
+        body = json.dumps(content, default=_plain, indent=2).encode() + b"\n"
         head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         self._transport.write(status_line(status) + head + body)
         self._transport.close()
@@ -128,8 +128,9 @@ async def serve_admin(proxy: Proxy, host: str, port: int) -> asyncio.Server:
     return server
 
 
-def _key(proxy: Proxy, target: LiveTarget) -> str:
-    return f"{target.name} (application)" if target.spec is proxy.live.table.application else target.name
+def _plain(value: object) -> object:
+    """Return what JSON can say of a value of the route table that it has no word for."""
+    return dict(value) if isinstance(value, Mapping) else sorted(cast("frozenset[str]", value))
 
 
 def _side(side: Side) -> dict[str, object]:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterable
 
 from core.clock import Clock
-from mesh_model.resources import Dns
+from mesh_model.endpoints import Dns
 from mesh_proxy.target import LiveTarget
 
 REFRESH_S = 5.0
@@ -27,11 +27,11 @@ async def resolve(target: LiveTarget, hostname: str, clock: Clock) -> None:
     """Give the target every address that ``hostname`` has now."""
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(hostname, target.spec.dns_port, type=socket.SOCK_STREAM)
+        found = await loop.getaddrinfo(hostname, target.spec.port, type=socket.SOCK_STREAM)
     except OSError as error:
         log.warning("%s does not resolve: %s", hostname, error)
         return
-    addresses = sorted({f"{address[4][0]}:{target.spec.dns_port}" for address in found})
+    addresses = sorted({f"{address[4][0]}:{target.spec.port}" for address in found})
     if addresses != list(target.pools):
         target.replace(addresses, clock.monotonic())
 
@@ -40,4 +40,4 @@ def begin(target: LiveTarget) -> None:
     """Give a LOADBALANCER target its one address, which is resolved whenever a connection is opened."""
     discovery = target.spec.discovery
     if isinstance(discovery, Dns) and discovery.response == "LOADBALANCER":
-        target.replace([f"{discovery.hostname}:{target.spec.dns_port}"], 0.0)
+        target.replace([f"{discovery.hostname}:{target.spec.port}"], 0.0)

@@ -7,8 +7,9 @@ from random import Random
 
 from core.clock import Clock, SystemClock
 from core.faults import Fault
+from mesh_model.compile import compile_table
 from mesh_model.meshfile import load_mesh
-from mesh_model.table import RouteTable, Target, compile_table
+from mesh_model.table import RouteTable, Target
 from mesh_proxy import discovery
 from mesh_proxy.circuit import Change
 from mesh_proxy.downstream import Downstream
@@ -136,9 +137,8 @@ class Proxy:
         return target
 
     def _tell_change(self, target: LiveTarget, change: Change, trace_id: bytes) -> None:
-        table = self.live.table
-        inside = target.spec is table.application  # the ingress does not know its callers
-        event = MeshEvent(change, "" if inside else table.service, target.spec.service, target.name, trace_id)
+        inside = target in self.live.applications  # the ingress does not know its callers
+        event = MeshEvent(change, "" if inside else self.service, target.spec.service, target.spec.virtual_node, trace_id)
         self.telemetry.tell(event)
 
     def _tell_config(self, action: str, reason: str) -> None:

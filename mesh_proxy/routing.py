@@ -66,12 +66,13 @@ class LiveRoutes:
 
 @dataclass(frozen=True, slots=True)
 class LiveTable:
-    """Both directions of one proxy, and all targets they lead to."""
+    """Both directions of one proxy, and all targets they lead to; ``applications`` are those behind the ingress."""
 
     table: RouteTable
     ingress: LiveRoutes
     egress: LiveRoutes
     targets: tuple[LiveTarget, ...]
+    applications: tuple[LiveTarget, ...]
 
 
 def bind(
@@ -79,16 +80,15 @@ def bind(
 ) -> LiveTable:
     """Return the live form of ``table``; targets of ``old`` that did not change are taken over with all their state."""
     kept = {target.spec: target for target in old}
-    application = None
-    if table.application is not None:
-        application = kept.get(table.application) or make_target(table.application)
-    called = {spec.virtual_node: kept.get(spec) or make_target(spec) for spec in table.targets}
-    inside = {application.name: application} if application else {}
+    inside = {spec.name: kept.get(spec) or make_target(spec) for spec in (each.application for each in table.ingress) if spec}
+    called = {spec.name: kept.get(spec) or make_target(spec) for spec in table.targets}
+    hosts = table.ingress[0].hosts if table.ingress else ()
     return LiveTable(
         table=table,
-        ingress=_routes(INBOUND, table.ingress, inside, chance),
+        ingress=_routes(INBOUND, hosts, inside, chance),
         egress=_routes(OUTBOUND, table.egress, called, chance),
         targets=(*called.values(), *inside.values()),
+        applications=tuple(inside.values()),
     )
 
 
@@ -102,10 +102,10 @@ def _routes(
 
 
 def _route(direction: str, entry: RouteEntry, targets: Mapping[str, LiveTarget], chance: Callable[[], float]) -> LiveRoute:
-    lanes = [_lane(direction, entry, targets[choice.virtual_node]) for choice in entry.choices]
+    lanes = [_lane(direction, entry, targets[choice.target]) for choice in entry.choices]
     return LiveRoute(
         entry=entry,
-        prefix=entry.prefix.encode(),
+        prefix=entry.path.encode(),
         lanes=WeightedChoice(lanes, [choice.weight for choice in entry.choices], chance),
         rule=rule_of(entry.retry) if direction == OUTBOUND else NO_RETRIES,
         timeout=entry.timeout,
@@ -118,7 +118,7 @@ def _lane(direction: str, entry: RouteEntry, target: LiveTarget) -> Lane:
         direction=direction,
         virtual_service=entry.virtual_service,
         route=entry.name,
-        prefix=entry.prefix,
+        prefix=entry.path,
         upstream=spec.virtual_node,
         peer=spec.service,
         peer_version=spec.version,

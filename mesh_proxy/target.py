@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from mesh_model.resources import StaticEndpoints
+from mesh_model.endpoints import StaticEndpoints
 from mesh_model.table import Target
 from mesh_proxy.circuit import Change, Circuit, Result, State
 from mesh_proxy.outlier import Endpoint
@@ -35,12 +35,12 @@ class LiveTarget:
             self.replace(spec.discovery.addresses, 0.0)
 
     def __repr__(self) -> str:
-        return f"<LiveTarget {self.spec.virtual_node} {self.circuit.state} {self.active} active {list(self.pools.values())}>"
+        return f"<LiveTarget {self.name} {self.circuit.state} {self.active} active {list(self.pools.values())}>"
 
     @property
     def name(self) -> str:
-        """The virtual node."""
-        return self.spec.virtual_node
+        """The virtual node, and what tells it from other targets there."""
+        return self.spec.name
 
     @property
     def may_retry(self) -> bool:

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh_model.endpoints import Dns, StaticEndpoints
 from mesh_model.meshfile import MeshFileError, load_mesh
 from mesh_model.resources import (
+    Backend,
     ConnectionPool,
-    Dns,
     OutlierDetection,
     Provider,
     RetryPolicy,
-    StaticEndpoints,
     Timeout,
     WeightedTarget,
 )
@@ -34,18 +34,17 @@ def test_every_resource_is_read() -> None:
     assert mesh.name == "shop"
     assert mesh.virtual_services[0].provider == Provider("virtualRouter", "payments")
     pay = mesh.virtual_routers[0].routes[1]
-    assert pay.prefix == "/pay"
+    assert pay.match.path.text == "/pay"
     assert pay.targets == (WeightedTarget("payments-v1", 90), WeightedTarget("payments-v2", 10))
     assert pay.retry == RetryPolicy(3, 0.2, frozenset({"server-error"}), frozenset({"connection-error"}))
     assert pay.timeout == Timeout(per_request_s=5.0, idle_s=300.0)
     node = mesh.node("payments-v1")
     assert node is not None
-    assert node.listener is not None
-    assert (node.service, node.version, node.backends) == ("payments", "v1", ("ledger.shop.local",))
-    assert node.discovery == StaticEndpoints(("127.0.0.1:9001",))
-    assert node.listener.outlier_detection == OutlierDetection(3, 10.0, 5.0, 50)
-    assert node.listener.connection_pool == ConnectionPool(20, 5)
-    assert node.listener.timeout == Timeout(per_request_s=15.0, idle_s=60.0)
+    assert (node.service, node.version, node.backends) == ("payments", "v1", (Backend("ledger.shop.local"),))
+    assert node.discovery == StaticEndpoints.of("127.0.0.1:9001")
+    assert node.listeners[0].outlier_detection == OutlierDetection(3, 10.0, 5.0, 50)
+    assert node.listeners[0].connection_pool == ConnectionPool(20, 5)
+    assert node.listeners[0].timeout == Timeout(per_request_s=15.0, idle_s=60.0)
     assert mesh.virtual_nodes[3].discovery == Dns("ledger.internal", "ENDPOINTS")
     assert mesh.virtual_nodes[3].service == "ledger"
 

@@ -1,22 +1,23 @@
 import pytest
 
+from mesh_model.compile import UnknownVirtualNode, compile_table
+from mesh_model.endpoints import Dns, StaticEndpoints
 from mesh_model.meshfile import load_mesh
-from mesh_model.resources import Dns, StaticEndpoints
-from mesh_model.table import Choice, UnknownVirtualNode, compile_table
+from mesh_model.table import Choice
 from tests.fakes.meshes import SHOP
 
 
 def test_the_longest_prefix_is_asked_first() -> None:
     table = compile_table(load_mesh(SHOP), "web")
     assert [host.host for host in table.egress] == ["payments.shop.local"]
-    assert [route.prefix for route in table.egress[0].routes] == ["/pay", "/"]
+    assert [route.path for route in table.egress[0].routes] == ["/pay", "/"]
     assert table.egress[0].routes[0].choices == (Choice("payments-v1", 90), Choice("payments-v2", 10))
 
 
 def test_priority_comes_before_length_and_unset_comes_last() -> None:
     text = SHOP.replace("routeName: all\n        spec:\n", "routeName: all\n        spec:\n          priority: 7\n")
     table = compile_table(load_mesh(text), "web")
-    assert [route.prefix for route in table.egress[0].routes] == ["/", "/pay"]
+    assert [route.path for route in table.egress[0].routes] == ["/", "/pay"]
 
 
 def test_only_declared_backends_are_reachable() -> None:
@@ -24,18 +25,19 @@ def test_only_declared_backends_are_reachable() -> None:
     assert [host.host for host in table.egress] == ["ledger.shop.local"]
     assert [target.virtual_node for target in table.targets] == ["ledger"]
     assert table.targets[0].discovery == Dns("ledger.internal", "ENDPOINTS")
-    assert table.targets[0].dns_port == 8003
+    assert table.targets[0].port == 8003
     assert compile_table(load_mesh(SHOP), "ledger").egress == ()
 
 
 def test_the_ingress_knows_the_routes_that_lead_to_its_node() -> None:
     table = compile_table(load_mesh(SHOP), "payments-v2")
-    assert [(host.host, [route.prefix for route in host.routes]) for host in table.ingress] == [
+    assert [(host.host, [route.path for route in host.routes]) for host in table.ingress[0].hosts] == [
         ("payments.shop.local", ["/pay", "/"]),
         ("*", ["/"]),
     ]
-    assert table.application is not None
-    assert table.application.discovery == StaticEndpoints(("127.0.0.1:8002",))
+    application = table.ingress[0].application
+    assert application is not None
+    assert application.discovery == StaticEndpoints.of("127.0.0.1:8002")
     assert (table.service, table.version) == ("payments", "v2")
 
 

@@ -1,5 +1,5 @@
 from core.clock import SystemClock
-from mesh_model.resources import Dns
+from mesh_model.endpoints import Dns
 from mesh_model.table import Target
 from mesh_proxy import discovery
 from mesh_proxy.circuit import Change
@@ -9,7 +9,7 @@ from mesh_proxy.target import LiveTarget
 def live(hostname: str, response: str) -> LiveTarget:
     told: list[Change] = []
     kind = Dns(hostname, "ENDPOINTS" if response == "ENDPOINTS" else "LOADBALANCER")
-    return LiveTarget(Target("api", "api", "", kind, dns_port=8080), lambda _, change, __: told.append(change))
+    return LiveTarget(Target("api", "api", "api", "", kind, port=8080), lambda _, change, __: told.append(change))
 
 
 def test_a_loadbalancer_is_one_address_by_name() -> None:
