@@ -10,10 +10,11 @@ import httptools
 from mesh_proxy import rescue
 from mesh_proxy.exchange import Exchange
 from mesh_proxy.head_reader import HEAD_TOO_LARGE, HeadReader, Refused
-from mesh_proxy.http_wire import CONTINUE, own_reply
+from mesh_proxy.http_wire import CHUNKED, CLOSE, CONTINUE, KEEP_ALIVE, chunk, last_chunk, no_body_follows, own_reply, status_line
 from mesh_proxy.spans import attribute
 
 if TYPE_CHECKING:
+    from mesh_proxy.rescue import Rescue
     from mesh_proxy.side import Side
 
 log = logging.getLogger(__name__)
@@ -28,12 +29,14 @@ class Downstream(asyncio.Protocol):
     __slots__ = (
         "_advancing",
         "_body_size",
+        "_chunked",
         "_client_attribute",
         "_current",
         "_held",
         "_host_attribute",
         "_last_host",
         "_lingering",
+        "_out",
         "_parser",
         "_quiet_ticks",
         "_reader",
@@ -59,8 +62,9 @@ class Downstream(asyncio.Protocol):
         self._current: Exchange | None = None
         self._receiving: Exchange | None = None
         self._waiting: deque[Exchange] = deque()
+        self._out: list[bytes] = []
         self._refused: Refused | None = None
-        self.closing = self.congested = self._held = self._advancing = False
+        self.closing = self.congested = self._held = self._advancing = self._chunked = False
         self._unparsed = self._body_size = self._quiet_ticks = self._lingering = 0
         self._client_attribute = self._host_attribute = self._last_host = b""
 
@@ -74,13 +78,59 @@ class Downstream(asyncio.Protocol):
 
     # what an exchange asks of its client
 
-    def write(self, pieces: list[bytes]) -> None:
-        """Write to the client."""
-        if not self.transport.is_closing():
-            self.transport.writelines(pieces)
+    def answer(self, status: int, lines: list[bytes], length: bytes | None, bodiless: bool) -> None:
+        """Write the head of the answer, and settle how its body is framed and whether the connection goes on."""
+        exchange = self._current
+        assert exchange is not None
+        self._chunked, http10 = False, exchange.head.http10
+        parts = [status_line(status), *lines]
+        if length is not None:
+            parts.append(b"content-length: %b\r\n" % length)
+        elif not bodiless:
+            self._chunked = not http10
+            if http10:
+                self.closing = True
+            else:
+                parts.append(CHUNKED)
+        elif not no_body_follows(exchange.head.method, status):
+            parts.append(b"content-length: 0\r\n")
+        if not exchange.body.complete:
+            self.closing = True
+        if self.closing:
+            parts.append(CLOSE)
+        elif http10:
+            parts.append(KEEP_ALIVE)
+        parts.append(b"\r\n")
+        self._out.append(b"".join(parts))
+
+    def answer_body(self, piece: bytes) -> None:
+        """Write a piece of the answer's body."""
+        self._out.append(chunk(piece) if self._chunked else piece)
+
+    def answer_end(self, trailers: tuple[bytes, ...]) -> None:
+        """End the answer; trailers go to those who asked for them."""
+        if self._chunked:
+            asked = self._current is not None and self._current.head.trailers
+            self._out.append(last_chunk(trailers if asked else ()))
+
+    def reply(self, why: "Rescue") -> None:
+        """Answer in the endpoint's place."""
+        exchange = self._current
+        assert exchange is not None
+        if not exchange.body.complete:
+            self.closing = True
+        self._out = [own_reply(why.status, why.text, head_only=exchange.head.method == b"HEAD", close=self.closing)]
+
+    def flush(self) -> None:
+        """Write what has come so far."""
+        if self._out:
+            out, self._out = self._out, []
+            if not self.transport.is_closing():
+                self.transport.writelines(out)
 
     def done(self) -> None:
         """The current exchange is finished: go on with the next request, or close."""
+        self.flush()
         self._current = None
         if not self._advancing:
             self._advance()
@@ -97,12 +147,11 @@ class Downstream(asyncio.Protocol):
             self._held = False
             self.transport.resume_reading()
 
-    def close_after_answer(self) -> None:
-        """Close once the current request is answered."""
-        self.closing = True
-
     def abort(self) -> None:
         """Cut the connection: the client must see that its answer is not whole."""
+        self._current = None
+        self._out.clear()
+        self._waiting.clear()
         self.transport.abort()
 
     def span_attributes(self, host: bytes) -> bytes:
@@ -218,11 +267,12 @@ class Downstream(asyncio.Protocol):
         """The request is complete."""
         exchange, self._receiving = self._receiving, None
         self._unparsed = 0
+        trailers = self._reader.trailers
         self._reader.begin()
         if exchange is None or exchange.finished:
             return
         if exchange.head.has_body:
-            exchange.request_complete()
+            exchange.request_complete(trailers)
         else:
             self._take(exchange)
 
@@ -249,7 +299,7 @@ class Downstream(asyncio.Protocol):
         if exchange.head.last:
             self.closing = True
         if exchange.head.expects_continue and not exchange.body.complete:
-            self.write([CONTINUE])
+            self.transport.write(CONTINUE)
         exchange.start()
 
     def _advance(self) -> None:
@@ -280,7 +330,8 @@ class Downstream(asyncio.Protocol):
 
     def _say_refused(self, refused: Refused) -> None:
         if not self._lingering:
-            self.write([own_reply(refused.status, refused.text, head_only=False, close=True)])
+            if not self.transport.is_closing():
+                self.transport.write(own_reply(refused.status, refused.text, head_only=False, close=True))
             self._close_gently()
 
     def _close_gently(self) -> None:

@@ -12,19 +12,17 @@ from typing import TYPE_CHECKING
 from core.backoff import backoff_s
 from mesh_proxy import rescue
 from mesh_proxy.circuit import Result
-from mesh_proxy.http_wire import CHUNKED, CLOSE, KEEP_ALIVE, LAST_CHUNK, chunk, own_reply, status_line
 from mesh_proxy.outlier import Endpoint
-from mesh_proxy.request import NO_BODY, RequestBody, RequestHead, upstream_head
+from mesh_proxy.request import NO_BODY, RequestBody, RequestHead
 from mesh_proxy.rescue import Rescue
 from mesh_proxy.retry import NO_RETRIES, Failure, Verdict, judge
 from mesh_proxy.trace import Trace, passed_on
 
 if TYPE_CHECKING:
-    from mesh_proxy.downstream import Downstream
+    from mesh_proxy.ends import Client, Way
     from mesh_proxy.pool import Pool
     from mesh_proxy.routing import Lane, LiveRoute
     from mesh_proxy.side import Side
-    from mesh_proxy.upstream import Upstream
 
 
 class Exchange:
@@ -37,14 +35,11 @@ class Exchange:
         "_attempts",
         "_backoff",
         "_caller",
-        "_chunked",
         "_client",
         "_complete_at",
         "_endpoint",
         "_flags",
         "_lane",
-        "_next_head",
-        "_out",
         "_pool",
         "_retrying",
         "_route",
@@ -53,30 +48,31 @@ class Exchange:
         "_status",
         "_trace",
         "_tried",
-        "_upstream",
+        "_way",
         "body",
         "finished",
         "head",
+        "outgoing",
         "quiet_ticks",
     )
 
-    def __init__(self, client: "Downstream", side: "Side", head: RequestHead) -> None:
-        self.head, self.body = head, RequestBody(chunked=head.chunked) if head.has_body else NO_BODY
+    def __init__(self, client: "Client", side: "Side", head: RequestHead) -> None:
+        self.head = self.outgoing = head
+        self.body = RequestBody() if head.has_body else NO_BODY
         self._client, self._side = client, side
         self._route: LiveRoute | None = None
         self._lane: Lane | None = None
         self._endpoint: Endpoint | None = None
         self._pool: Pool | None = None
-        self._upstream: Upstream | None = None
+        self._way: Way | None = None
         self._backoff: asyncio.TimerHandle | None = None
         self._trace: Trace | None = None
         self._tried: tuple[str, ...] = ()
-        self._out: list[bytes] = []
         self._started = self._attempt_at = self._complete_at = 0.0
         self._attempts = self._status = self.quiet_ticks = 0
-        self.finished = self._answered = self._attempting = self._chunked = self._retrying = False
+        self.finished = self._answered = self._attempting = self._retrying = False
         self._flags = ""
-        self._next_head = self._caller = b""
+        self._caller = b""
 
     def __repr__(self) -> str:
         return f"<Exchange {self.head.method.decode()} {self.head.path.decode()} attempt {self._attempts} status {self._status}>"
@@ -101,7 +97,6 @@ class Exchange:
             return
         self._route, self._lane = route, route.lanes.pick()
         self._lane.target.active += 1
-        self._next_head = upstream_head(head)
         if self.body.complete:
             self._complete_at = now
             side.watch_request(self, route.timeout.per_request_s, now)
@@ -110,15 +105,13 @@ class Exchange:
     def request_body(self, piece: bytes) -> None:
         """A piece of the request's body has come."""
         self.quiet_ticks = 0
-        upstream = self._upstream
-        self.body.add(piece, upstream.transport.write if upstream is not None else None)
-        if upstream is None and self.body.is_large:
+        self.body.add(piece, self._way)
+        if self._way is None and self.body.is_large:
             self._client.hold()
 
-    def request_complete(self) -> None:
+    def request_complete(self, trailers: tuple[bytes, ...]) -> None:
         """The request's body is complete; the time limits begin now, as Envoy's do."""
-        upstream = self._upstream
-        self.body.finish(upstream.transport.write if upstream is not None else None)
+        self.body.finish(trailers, self._way)
         if self._route is not None:
             self._complete_at = now = self._side.clock.monotonic()
             self._side.watch_request(self, self._route.timeout.per_request_s, now)
@@ -133,13 +126,12 @@ class Exchange:
         """The endpoint reads again."""
         self._client.resume()
 
-    def connected(self, upstream: "Upstream") -> None:
-        """There is a connection for the present attempt."""
-        self._upstream = upstream
-        head = self.head
-        upstream.serve(self, b"%b%b\r\n" % (self._next_head, self._caller), head_only=head.method == b"HEAD")
-        if head.has_body:
-            self.body.send(upstream.transport.write)
+    def connected(self, way: "Way") -> None:
+        """There is a way for the present attempt."""
+        self._way = way
+        way.serve(self, self._caller)
+        if self.body is not NO_BODY:
+            self.body.send(way)
             self._client.resume()
 
     # the answer's way
@@ -158,44 +150,42 @@ class Exchange:
         if self._route.rule.per_try_s:
             self._side.unwatch_try(self, self._route.rule.per_try_s)
         self._status, self._answered = status, True
-        self._out.append(self._client_head(status, lines, length, bodiless))
-        if self._client.congested and self._upstream is not None:
-            self._upstream.hold()
+        client = self._client
+        client.answer(status, lines, length, bodiless)
+        if client.congested and self._way is not None:
+            self._way.hold()
 
     def response_body(self, piece: bytes) -> None:
         """A piece of the response's body has come."""
         self.quiet_ticks = 0
-        self._out.append(chunk(piece) if self._chunked else piece)
+        self._client.answer_body(piece)
 
     def flush(self) -> None:
         """Write what has come so far."""
-        if self._out:
-            out, self._out = self._out, []
-            self._client.write(out)
+        self._client.flush()
 
-    def response_complete(self) -> None:
+    def response_complete(self, trailers: tuple[bytes, ...]) -> None:
         """The response is complete."""
-        if self._chunked:
-            self._out.append(LAST_CHUNK)
-        self._upstream = None
+        self._way = None
+        self._client.answer_end(trailers)
         self._end_attempt(self._status, "", "")
         self._finish()
 
     def hold_response(self) -> None:
         """The client reads more slowly than the endpoint writes."""
-        if self._upstream is not None:
-            self._upstream.hold()
+        if self._way is not None:
+            self._way.hold()
 
     def resume_response(self) -> None:
         """The client reads again."""
-        if self._upstream is not None:
-            self._upstream.resume()
+        if self._way is not None:
+            self._way.resume()
 
     # what can go wrong
 
     def attempt_failed(self, failure: Failure) -> None:
         """The present attempt brought no answer, or not all of it."""
-        self._upstream = None
+        self._way = None
         self._report(Result.FAILED)
         if self._answered:
             self._break_off(rescue.UNANSWERED[failure])
@@ -269,9 +259,9 @@ class Exchange:
         if not self.body.replayable or wait >= self._time_left():
             return False
         self._tried = (*self._tried, self._endpoint.address)
-        if self._upstream is not None:
-            self._upstream.let_go()
-            self._upstream = None
+        if self._way is not None:
+            self._way.let_go()
+            self._way = None
         if isinstance(outcome, Failure):
             why = rescue.UNANSWERED[outcome]
             self._end_attempt(0, why.flag, why.error)
@@ -303,18 +293,14 @@ class Exchange:
         self._end_attempt(0, why.flag, why.error)
         self._flags = rescue.joined(why.flag, self._flags)
         self._status = why.status
-        if not self.body.complete:
-            self._client.close_after_answer()
-        self._out = [own_reply(why.status, why.text, head_only=self.head.method == b"HEAD", close=self._client.closing)]
+        self._client.reply(why)
         self._finish()
 
     def _break_off(self, why: Rescue) -> None:
-        """The answer cannot be completed any more (or nobody wants it): the connection tells."""
+        """The answer cannot be completed any more (or nobody wants it): the connection or the stream tells."""
         self._end_attempt(self._status, why.flag, why.error)
         self._flags = rescue.joined(why.flag, self._flags)
-        self._out = []
-        self._finish()
-        self._client.abort()
+        self._finish(whole=False)
 
     def _report(self, result: Result) -> None:
         if self._endpoint is not None and not self._answered:
@@ -322,35 +308,14 @@ class Exchange:
             trace_id = self._trace.trace_id if self._trace is not None else b""
             self._lane.target.report(self._endpoint, result, self._side.clock.monotonic(), trace_id)
 
-    def _client_head(self, status: int, lines: list[bytes], length: bytes | None, bodiless: bool) -> bytes:
-        """Return the head of the answer, and settle how its body is framed and whether the connection goes on."""
-        client, http10 = self._client, self.head.http10
-        parts = [status_line(status), *lines]
-        if length is not None:
-            parts.append(b"content-length: %b\r\n" % length)
-        elif not bodiless:
-            self._chunked = not http10
-            if http10:
-                client.close_after_answer()
-            else:
-                parts.append(CHUNKED)
-        if not self.body.complete:
-            client.close_after_answer()
-        if client.closing:
-            parts.append(CLOSE)
-        elif http10:
-            parts.append(KEEP_ALIVE)
-        parts.append(b"\r\n")
-        return b"".join(parts)
-
     def _drop_attempt(self) -> None:
         """Leave the present attempt, wherever it is."""
         if self._backoff is not None:
             self._backoff.cancel()
             self._backoff = None
-        if self._upstream is not None:
-            self._upstream.close()
-            self._upstream = None
+        if self._way is not None:
+            self._way.close()
+            self._way = None
         elif self._pool is not None:
             self._pool.forget(self)
 
@@ -376,7 +341,7 @@ class Exchange:
             self._retrying = False
             self._lane.target.active_retries -= 1
 
-    def _finish(self) -> None:
+    def _finish(self, *, whole: bool = True) -> None:
         """Close the books of the request, and make way for the connection's next one."""
         self.finished = True
         side, client = self._side, self._client
@@ -393,5 +358,7 @@ class Exchange:
             self._trace.end(
                 spans, (self._started, side.clock.monotonic()), self._status, self._flags, client.span_attributes(self.head.host)
             )
-        self.flush()
-        client.done()
+        if whole:
+            client.done()
+        else:
+            client.abort()

@@ -9,7 +9,9 @@ from mesh_proxy.http_wire import (
     HOST,
     LENGTH,
     METHODS,
+    NOT_AS_TRAILER,
     REQUEST_ROLES,
+    TE,
     TRACEPARENT,
     TRACESTATE,
     plain_path,
@@ -61,10 +63,12 @@ class HeadReader:
         "_length",
         "_lines",
         "_most_headers",
+        "_te",
         "_traceparent",
         "_tracestate",
         "_url",
         "complete",
+        "trailers",
     )
 
     _lines: list[bytes]
@@ -88,20 +92,21 @@ class HeadReader:
     def begin(self) -> None:
         """Forget the last request."""
         self.complete = False
+        self.trailers: tuple[bytes, ...] = ()
         self._url = b""
         self._lines, self._host, self._length = [], None, None
-        self._connection = self._encoding = self._traceparent = self._tracestate = self._expect = b""
+        self._connection = self._encoding = self._traceparent = self._tracestate = self._expect = self._te = b""
 
     def on_url(self, url: bytes) -> None:
         """A request begins (its target may come in pieces)."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep what goes on to the next hop; note what is for this one. Trailers end here. Raises Refused."""
-        if self.complete:
-            return
+        """Keep what goes on to the next hop; note what is for this one. Raises Refused."""
         role = REQUEST_ROLES.get(name.lower())
-        if role is None:
+        if self.complete:
+            self._trailer(role, name, value)
+        elif role is None:
             self._lines.append(name + b": " + value + b"\r\n")
             if len(self._lines) > self._most_headers:
                 raise Refused(431, HEAD_TOO_LARGE)
@@ -138,7 +143,15 @@ class HeadReader:
             expects_continue,
             http10,
             not parser.should_keep_alive(),
+            bool(self._te) and b"trailers" in self._te.lower(),
         )
+
+    def _trailer(self, role: int | None, name: bytes, value: bytes) -> None:
+        """Keep a trailer, unless it would say where a request goes or how it is framed."""
+        if role is None and name.lower() not in NOT_AS_TRAILER:
+            self.trailers += (name + b": " + value + b"\r\n",)
+            if len(self.trailers) > self._most_headers:
+                raise Refused(431, HEAD_TOO_LARGE)
 
     def _note(self, role: int, value: bytes) -> None:
         if role == ENCODING:
@@ -151,6 +164,8 @@ class HeadReader:
             self._traceparent = value
         elif role == TRACESTATE:
             self._tracestate = self._tracestate + b"," + value if self._tracestate else value
+        elif role == TE:
+            self._te += b"," + value
         elif role == EXPECT:
             if value.lower() != b"100-continue":
                 raise Refused(417, "Expectation Failed")

@@ -5,17 +5,32 @@ from http import HTTPStatus
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE"})
 
-DROP, CONNECTION, HOST, LENGTH, ENCODING, EXPECT, TRACEPARENT, TRACESTATE, RETRY_AFTER = range(1, 10)
-_ENDING_HERE = dict.fromkeys((b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"), DROP)
+DROP, CONNECTION, HOST, LENGTH, ENCODING, EXPECT, TRACEPARENT, TRACESTATE, RETRY_AFTER, TE = range(1, 11)
+_ENDING_HERE = dict.fromkeys((b"keep-alive", b"proxy-connection", b"trailer", b"upgrade"), DROP) | {b"te": TE}
 _FRAMING = {b"connection": CONNECTION, b"content-length": LENGTH, b"transfer-encoding": ENCODING}
 REQUEST_ROLES = (
     _ENDING_HERE | _FRAMING | {b"host": HOST, b"expect": EXPECT, b"traceparent": TRACEPARENT, b"tracestate": TRACESTATE}
 )
 RESPONSE_ROLES = _ENDING_HERE | _FRAMING | {b"retry-after": RETRY_AFTER}
 
+NOT_AS_TRAILER = frozenset(
+    (
+        b"authorization",
+        b"cache-control",
+        b"content-encoding",
+        b"content-range",
+        b"content-type",
+        b"cookie",
+        b"host",
+        b"set-cookie",
+    )
+)
+"""What would change the meaning of a message that was judged by its head; with all that ends at a hop."""
+
 CHUNKED, CLOSE, KEEP_ALIVE = b"transfer-encoding: chunked\r\n", b"connection: close\r\n", b"connection: keep-alive\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
+TE_TRAILERS = b"te: trailers\r\nconnection: te\r\n"
 _KNOWN = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
@@ -27,6 +42,16 @@ def status_line(status: int) -> bytes:
 def chunk(piece: bytes) -> bytes:
     """Return a piece of a body in chunked framing; the piece is not empty."""
     return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+def last_chunk(trailers: tuple[bytes, ...]) -> bytes:
+    """Return the end of a body in chunked framing."""
+    return b"0\r\n%b\r\n" % b"".join(trailers) if trailers else LAST_CHUNK
+
+
+def no_body_follows(method: bytes, status: int) -> bool:
+    """Tell whether a response has no body whatever its headers say."""
+    return method == b"HEAD" or status in (204, 304)
 
 
 def own_reply(status: int, text: str, *, head_only: bool, close: bool) -> bytes:

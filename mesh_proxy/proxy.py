@@ -12,7 +12,6 @@ from mesh_model.meshfile import load_mesh
 from mesh_model.table import RouteTable, Target
 from mesh_proxy import discovery
 from mesh_proxy.circuit import Change
-from mesh_proxy.downstream import Downstream
 from mesh_proxy.events import MeshEvent
 from mesh_proxy.otlp_client import OtlpClient
 from mesh_proxy.routing import LiveTable, bind
@@ -156,7 +155,7 @@ class Proxy:
 
     async def _listen(self, name: str, side: Side, port: int) -> int:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Downstream(side), self.settings.host, port, backlog=1024)
+        server = await loop.create_server(side.protocol, self.settings.host, port, backlog=1024)
         self._servers.append(server)
         found = int(server.sockets[0].getsockname()[1])
         log.info("%s of %s listens on %s:%d", name, self.settings.virtual_node, self.settings.host, found)

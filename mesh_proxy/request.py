@@ -1,16 +1,20 @@
 """A request as it was received: its head, and its body as far as it has come."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from mesh_proxy.http_wire import CHUNKED, LAST_CHUNK, chunk
+from mesh_proxy.http_wire import CHUNKED, TE_TRAILERS
 from mesh_proxy.retry import REPLAYABLE_BODY_BYTES
+
+if TYPE_CHECKING:
+    from mesh_proxy.ends import Way
 
 
 class RequestHead(NamedTuple):
     """What a request's head says (a tuple: one is made per request, and a frozen dataclass costs three times as much).
 
-    ``lines`` are the headers that go on as they are; ``last``: the client asked to close."""
+    ``lines`` are the headers that go on as they are; ``chunked``: the body's length is not known; ``last``: the client asked
+    to close; ``trailers``: the client takes trailers; ``grpc``: the answer to it is read by a gRPC client.
+    """
 
     method: bytes
     path: bytes
@@ -23,6 +27,9 @@ class RequestHead(NamedTuple):
     expects_continue: bool = False
     http10: bool = False
     last: bool = False
+    trailers: bool = False
+    grpc: bool = False
+    scheme: bytes = b"http"
 
     @property
     def has_body(self) -> bool:
@@ -33,11 +40,12 @@ class RequestHead(NamedTuple):
 class RequestBody:
     """The body in pieces. It can be sent again as long as it is short; what is too long is kept only until it is sent."""
 
-    __slots__ = ("_chunked", "_pieces", "_size", "complete", "replayable")
+    __slots__ = ("_pieces", "_size", "_trailers", "complete", "replayable")
 
-    def __init__(self, *, chunked: bool, complete: bool = False) -> None:
-        self._chunked, self.complete, self.replayable = chunked, complete, True
+    def __init__(self, *, complete: bool = False) -> None:
+        self.complete, self.replayable = complete, True
         self._pieces: list[bytes] = []
+        self._trailers: tuple[bytes, ...] = ()
         self._size = 0
 
     @property
@@ -45,29 +53,28 @@ class RequestBody:
         """Whether more is held than would be for a retry."""
         return self._size > REPLAYABLE_BODY_BYTES
 
-    def add(self, piece: bytes, write: Callable[[bytes], None] | None) -> None:
-        """Take a piece; ``write`` sends it if there is somebody to send it to."""
-        framed = chunk(piece) if self._chunked else piece
-        if write is not None:
-            write(framed)
-        if self.replayable or write is None:
-            self._pieces.append(framed)
-            self._size += len(framed)
-        if write is not None and self.is_large:
+    def add(self, piece: bytes, way: "Way | None") -> None:
+        """Take a piece, and send it if there is a way."""
+        if way is not None:
+            way.send_body(piece)
+        if self.replayable or way is None:
+            self._pieces.append(piece)
+            self._size += len(piece)
+        if way is not None and self.is_large:
             self._forget()
 
-    def finish(self, write: Callable[[bytes], None] | None) -> None:
+    def finish(self, trailers: tuple[bytes, ...], way: "Way | None") -> None:
         """The body is complete."""
-        self.complete = True
-        if write is not None and self._chunked:
-            write(LAST_CHUNK)
+        self.complete, self._trailers = True, trailers
+        if way is not None:
+            way.end_body(trailers)
 
-    def send(self, write: Callable[[bytes], None]) -> None:
+    def send(self, way: "Way") -> None:
         """Send all that has come so far."""
         for piece in self._pieces:
-            write(piece)
-        if self.complete and self._chunked:
-            write(LAST_CHUNK)
+            way.send_body(piece)
+        if self.complete:
+            way.end_body(self._trailers)
         if self.is_large:
             self._forget()
 
@@ -76,11 +83,13 @@ class RequestBody:
         self._size, self.replayable = 0, False
 
 
-NO_BODY = RequestBody(chunked=False, complete=True)
+NO_BODY = RequestBody(complete=True)
 """What all requests without a body share; nothing is ever added to it."""
 
 
 def upstream_head(head: RequestHead) -> bytes:
     """Return the head for the next hop, without the trace context and the empty line."""
     framing = CHUNKED if head.chunked else b"content-length: %b\r\n" % head.length if head.length is not None else b""
+    if head.trailers:
+        framing += TE_TRAILERS
     return b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b" % (head.method, head.path, head.host, b"".join(head.lines), framing)

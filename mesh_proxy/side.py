@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from core.clock import Clock
 from mesh_proxy.deadlines import Deadlines
+from mesh_proxy.downstream import Downstream
 from mesh_proxy.routing import LiveRoutes
 from mesh_proxy.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from mesh_proxy.downstream import Downstream
     from mesh_proxy.exchange import Exchange
 
 SHORTEST_WAIT_S = 0.005
@@ -62,6 +62,10 @@ class Side:
 
     def __repr__(self) -> str:
         return f"<Side {self.routes.direction} {len(self.connections)} connections, {self.in_flight} in flight>"
+
+    def protocol(self, alpn: str | None = None) -> asyncio.Protocol:
+        """Return the protocol for an accepted connection; ``alpn`` is what a TLS handshake agreed on."""
+        return Downstream(self)
 
     @property
     def in_flight(self) -> int:

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, cast
 
 import httptools
 
-from mesh_proxy.http_wire import CONNECTION, ENCODING, LENGTH, RESPONSE_ROLES, RETRY_AFTER, without_named
+from mesh_proxy.http_wire import (
+    CONNECTION,
+    ENCODING,
+    LENGTH,
+    NOT_AS_TRAILER,
+    RESPONSE_ROLES,
+    RETRY_AFTER,
+    chunk,
+    last_chunk,
+    without_named,
+)
+from mesh_proxy.request import upstream_head
 from mesh_proxy.retry import Failure
 
 if TYPE_CHECKING:
@@ -15,6 +26,7 @@ if TYPE_CHECKING:
 
 HEAD_BYTES = 65_536
 DISCARD_BYTES = 65_536
+MOST_TRAILERS = 100
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +44,7 @@ class Upstream(asyncio.Protocol):
 
     __slots__ = (
         "_body_until_eof",
+        "_chunks",
         "_complete",
         "_connection_header",
         "_discarding",
@@ -48,6 +61,7 @@ class Upstream(asyncio.Protocol):
         "_retry_after",
         "_reusable",
         "_surplus",
+        "_trailers",
         "_unparsed",
         "idle_ticks",
         "transport",
@@ -55,6 +69,7 @@ class Upstream(asyncio.Protocol):
 
     transport: asyncio.Transport
     _lines: list[bytes]
+    _trailers: tuple[bytes, ...]
     _length: bytes | None
     _connection_header: bytes
     _retry_after: bytes
@@ -72,16 +87,26 @@ class Upstream(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._discarding = 0
-        self._head_only = self._held = False
+        self._head_only = self._held = self._chunks = False
         self.idle_ticks = 0
         self._reset()
 
-    def serve(self, exchange: "Exchange", head: bytes, *, head_only: bool) -> None:
-        """Send a request's head; the exchange will hear of the response. ``head_only``: it has no body whatever it says."""
-        self._exchange, self._head_only = exchange, head_only
+    def serve(self, exchange: "Exchange", caller: bytes) -> None:
+        """Send a request's head; the exchange will hear of the response."""
+        head = exchange.outgoing
+        self._exchange, self._head_only, self._chunks = exchange, head.method == b"HEAD", head.chunked
         self.idle_ticks = 0
         self._reset()
-        self.transport.write(head)
+        self.transport.write(b"%b%b\r\n" % (upstream_head(head), caller))
+
+    def send_body(self, piece: bytes) -> None:
+        """Send a piece of the request's body."""
+        self.transport.write(chunk(piece) if self._chunks else piece)
+
+    def end_body(self, trailers: tuple[bytes, ...]) -> None:
+        """Say that the request is complete."""
+        if self._chunks:
+            self.transport.write(last_chunk(trailers))
 
     def let_go(self) -> None:
         """The exchange wants no more of this response: read a short rest and keep the connection, or close it."""
@@ -132,7 +157,7 @@ class Upstream(asyncio.Protocol):
             self._conclude()
         elif self._exchange is not None:
             self._exchange.flush()
-            if self._unparsed > HEAD_BYTES and not self._headed:
+            if self._unparsed > HEAD_BYTES:  # of a head, of trailers, of the framing of chunks
                 self._fail(Failure.PROTOCOL)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -142,7 +167,7 @@ class Upstream(asyncio.Protocol):
         if exchange is None:
             return
         if self._headed and self._body_until_eof and exc is None:
-            exchange.response_complete()
+            exchange.response_complete(())
         else:
             exchange.attempt_failed(Failure.RESET)
 
@@ -164,11 +189,11 @@ class Upstream(asyncio.Protocol):
             self._surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep what goes on to the client; note what is for this hop. Trailers end here."""
-        if self._headed:
-            return
+        """Keep what goes on to the client; note what is for this hop."""
         role = RESPONSE_ROLES.get(name.lower())
-        if role is None:
+        if self._headed:
+            self._trailer(role, name, value)
+        elif role is None:
             self._lines.append(name + b": " + value + b"\r\n")
         elif role == LENGTH:
             self._length = value
@@ -223,13 +248,19 @@ class Upstream(asyncio.Protocol):
         else:
             self._complete = True
 
+    def _trailer(self, role: int | None, name: bytes, value: bytes) -> None:
+        if role is None and name.lower() not in NOT_AS_TRAILER:
+            if len(self._trailers) >= MOST_TRAILERS:
+                raise Unacceptable("too many trailers")
+            self._trailers += (b"%b: %b\r\n" % (name, value),)
+
     def _chunked(self, value: bytes) -> None:
         if value.lower() != b"chunked":
             raise Unacceptable("unknown transfer encoding")
         self._is_chunked = True
 
     def _conclude(self) -> None:
-        exchange, self._exchange = self._exchange, None
+        exchange, self._exchange, trailers = self._exchange, None, self._trailers
         self._discarding = 0
         if self._surplus or not self._reusable or (exchange is not None and not exchange.request_sent):
             self.close()
@@ -237,7 +268,7 @@ class Upstream(asyncio.Protocol):
             self.resume()
             self._pool.release(self)
         if exchange is not None:
-            exchange.response_complete()
+            exchange.response_complete(trailers)
 
     def _fail(self, failure: Failure) -> None:
         exchange = self._exchange
@@ -246,7 +277,7 @@ class Upstream(asyncio.Protocol):
             exchange.attempt_failed(failure)
 
     def _reset(self) -> None:
-        self._lines, self._length = [], None
+        self._lines, self._length, self._trailers = [], None, ()
         self._retry_after = self._connection_header = b""
         self._headed = self._complete = self._surplus = self._interim = False
         self._is_chunked = self._reusable = self._body_until_eof = False

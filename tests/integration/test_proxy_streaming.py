@@ -140,6 +140,28 @@ async def test_an_early_answer_is_given_and_the_rest_of_the_request_is_not_wante
         writer.close()
 
 
+@pytest.mark.parametrize(("asked", "end"), [("TE: trailers\r\n", b"0\r\nX-Trailer: 1\r\n\r\n"), ("", b"0\r\n\r\n")])
+async def test_trailers_pass_both_ways_to_those_who_take_them(tmp_path: Path, asked: str, end: bytes) -> None:
+    got = b""
+
+    async def with_trailers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal got
+        await reader.readuntil(b"\r\n\r\n")
+        got = await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nContent-Type: a\r\nX-Trailer: 1\r\n\r\n"
+        )
+
+    async with listening(with_trailers) as port, proxy(only(f"127.0.0.1:{port}"), tmp_path) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.egress_port)
+        writer.write(f"POST / HTTP/1.1\r\nHost: api.local\r\n{asked}Transfer-Encoding: chunked\r\n\r\n".encode())
+        writer.write(b"3\r\nabc\r\n0\r\nX-Sum: 7\r\nHost: other\r\nAuthorization: me\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readexactly(7 + len(end)) == b"2\r\nok\r\n" + end
+        assert got == b"3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n"
+        writer.close()
+
+
 @pytest.mark.parametrize(
     ("head", "status"),
     [
