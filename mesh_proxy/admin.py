@@ -155,10 +155,15 @@ def _target(target: LiveTarget) -> dict[str, object]:
         "active": target.active,
         "active_retries": target.active_retries,
         "ejections": target.circuit.ejections,
+        "refused_ejections": target.circuit.refused_ejections,
+        "panic": target.circuit.panicking,
         "overflows": target.overflows,
         "endpoints": [
             {
                 "address": endpoint.address,
+                "zone": endpoint.zone,
+                "weight": endpoint.weight,
+                "healthy": endpoint.healthy,
                 "ejected": endpoint.ejected_at is not None,
                 "failures": endpoint.failures,
                 "multiplier": endpoint.multiplier,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from core.clock import Clock
 from mesh_model.endpoints import Dns
+from mesh_proxy.outlier import Place
 from mesh_proxy.target import LiveTarget
 
 REFRESH_S = 5.0
@@ -33,11 +34,11 @@ async def resolve(target: LiveTarget, hostname: str, clock: Clock) -> None:
         return
     addresses = sorted({f"{address[4][0]}:{target.spec.port}" for address in found})
     if addresses != list(target.pools):
-        target.replace(addresses, clock.monotonic())
+        target.replace([Place(address) for address in addresses], clock.monotonic())
 
 
 def begin(target: LiveTarget) -> None:
     """Give a LOADBALANCER target its one address, which is resolved whenever a connection is opened."""
     discovery = target.spec.discovery
     if isinstance(discovery, Dns) and discovery.response == "LOADBALANCER":
-        target.replace([f"{discovery.hostname}:{target.spec.port}"], 0.0)
+        target.replace([Place(f"{discovery.hostname}:{target.spec.port}")], 0.0)

@@ -87,6 +87,11 @@ class Pool:
         return len(self._open)
 
     @property
+    def active(self) -> int:
+        """How many requests are at the endpoint or wait for it."""
+        return len(self._open) - len(self.idle) + len(self._waiting)
+
+    @property
     def waiting(self) -> int:
         """How many requests wait for a connection."""
         return len(self._waiting)

@@ -131,7 +131,7 @@ class Proxy:
         self._resolving = asyncio.create_task(discovery.keep_resolved(self.live.targets, self._clock))
 
     def _make_target(self, spec: Target) -> LiveTarget:
-        target = LiveTarget(spec, self._tell_change)
+        target = LiveTarget(spec, self._tell_change, random=self._random, zone=self.settings.zone)
         discovery.begin(target)
         return target
 

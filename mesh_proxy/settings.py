@@ -6,7 +6,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
-    """Which mesh file to follow, which virtual node to stand beside, where to listen (port 0: any free one), where to report."""
+    """Which mesh file to follow, which virtual node to stand beside, where to listen (port 0: any free one), where to report;
+    ``zone`` is where it runs."""
 
     mesh_file: Path
     virtual_node: str
@@ -19,3 +20,4 @@ class ProxySettings:
     drain_seconds: float = 10.0
     max_connections: int = 10_000
     max_body_bytes: int | None = None
+    zone: str = ""

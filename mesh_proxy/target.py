@@ -1,13 +1,16 @@
 """A target as this proxy lives with it: its circuit, its connections, its budget."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from random import Random
 
 from mesh_model.endpoints import StaticEndpoints
+from mesh_model.node_policies import balancing_of, outliers_of
 from mesh_model.table import Target
 from mesh_proxy.circuit import Change, Circuit, Result, State
-from mesh_proxy.outlier import Endpoint
+from mesh_proxy.outlier import Endpoint, Place
 from mesh_proxy.pool import Limits, Overflow, Pool
 from mesh_proxy.retry import within_budget
+from mesh_proxy.sticky import StickyKey
 
 OVERFLOW_EVENTS_S = 1.0
 Observer = Callable[["LiveTarget", Change, bytes], None]
@@ -17,12 +20,15 @@ class LiveTarget:
     """What is shared by all routes to one virtual node; it outlives a reload that does not change the node.
 
     ``on_change`` hears of every change of the circuit and its endpoints, with an example trace id (or nothing).
-    Limits hold for this proxy alone; each endpoint brings the full limit of its listener.
+    Limits hold for this proxy alone; each endpoint brings the full limit of its listener. ``sticky`` is None unless
+    callers are kept at an endpoint; ``zone`` is the proxy's.
     """
 
-    def __init__(self, spec: Target, on_change: Observer) -> None:
+    def __init__(self, spec: Target, on_change: Observer, *, random: Random, zone: str = "") -> None:
         self.spec = spec
-        self.circuit = Circuit(spec.outlier_detection)
+        balancing, outliers = balancing_of(spec.options), outliers_of(spec.options)
+        self.circuit = Circuit(spec.outlier_detection, outliers, balancing, zone, random.random, self._load)
+        self.sticky = StickyKey(balancing.sticky, random) if balancing.sticky is not None else None
         self.pools: dict[str, Pool] = {}
         self.active = self.active_retries = 0
         self.overflows = 0
@@ -32,7 +38,7 @@ class LiveTarget:
         self._tell_overflow_at = 0.0
         self._now = 0.0
         if isinstance(spec.discovery, StaticEndpoints):
-            self.replace(spec.discovery.addresses, 0.0)
+            self.replace([Place(each.address, zone=each.zone) for each in spec.discovery.endpoints], 0.0)
 
     def __repr__(self) -> str:
         return f"<LiveTarget {self.name} {self.circuit.state} {self.active} active {list(self.pools.values())}>"
@@ -47,22 +53,23 @@ class LiveTarget:
         """Whether the retry budget has room for one more."""
         return within_budget(self.active_retries, self.active)
 
-    def replace(self, addresses: Collection[str], now: float) -> None:
-        """Take over the addresses at which the target is found now."""
+    def replace(self, places: Sequence[Place], now: float) -> None:
+        """Take over the places at which the target is found now."""
+        addresses = dict.fromkeys(place.address for place in places)
         for gone in [address for address in self.pools if address not in addresses]:
             self.pools.pop(gone).retire()
         for address in addresses:
             if address not in self.pools:
                 self.pools[address] = Pool(address, self._limits, self._overflowed)
         self._limits.endpoints = max(1, len(self.pools))
-        self._tell(self.circuit.replace(addresses, now))
+        self._tell(self.circuit.replace(places, now))
 
-    def admit(self, now: float, tried: Collection[str]) -> Endpoint | None:
-        """Return the endpoint for the next attempt; None: fail fast."""
+    def admit(self, now: float, tried: Collection[str], key: int | None = None) -> Endpoint | None:
+        """Return the endpoint for the next attempt (``key``: what keeps the caller at one); None: fail fast."""
         self._now = now
         if now >= self.circuit.due:
             self._tell(self.circuit.advance(now))
-        return self.circuit.admit(tried)
+        return self.circuit.admit(tried, key, now)
 
     def report(self, endpoint: Endpoint, result: Result, now: float, trace_id: bytes) -> None:
         """Tell what became of an attempt."""
@@ -87,6 +94,9 @@ class LiveTarget:
         """The mesh does not know the target any more (or knows it differently)."""
         for pool in self.pools.values():
             pool.retire()
+
+    def _load(self, endpoint: Endpoint) -> int:
+        return self.pools[endpoint.address].active
 
     def _overflowed(self, overflow: Overflow) -> None:
         self.overflows += overflow is Overflow.PENDING

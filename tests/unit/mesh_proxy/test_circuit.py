@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from mesh_model.resources import OutlierDetection
 from mesh_proxy.circuit import Change, Circuit, Result, State
-from mesh_proxy.outlier import Endpoint, OutlierDetector
+from mesh_proxy.outlier import Endpoint, OutlierDetector, Place
 
 POLICY = OutlierDetection(max_server_errors=3, interval_s=10.0, base_ejection_s=30.0, max_ejection_percent=50)
 
@@ -15,7 +15,7 @@ def told(changes: list[Change]) -> list[tuple[str, str]]:
 
 def circuit_of(*addresses: str, policy: OutlierDetection | None = POLICY) -> Circuit:
     circuit = Circuit(policy)
-    circuit.replace(addresses, 0.0)
+    circuit.replace(map(Place, addresses), 0.0)
     return circuit
 
 
@@ -68,7 +68,7 @@ def test_a_sweep_readmits_when_the_time_is_over_and_forgives() -> None:
 
 @given(st.floats(0.1, 1000), st.integers(1, 50))
 def test_ejections_grow_by_their_base_up_to_the_longest(base: float, times: int) -> None:
-    detector = OutlierDetector(OutlierDetection(1, 10.0, base, 100), [Endpoint("a:1")])
+    detector = OutlierDetector(OutlierDetection(1, 10.0, base, 100), endpoints=[Endpoint("a:1")])
     endpoint = detector.endpoints[0]
     for _ in range(times):
         detector.eject(endpoint, 0.0)
@@ -139,7 +139,7 @@ def test_retries_prefer_endpoints_not_tried_yet() -> None:
 def test_new_addresses_keep_old_records_and_close_an_open_circuit() -> None:
     circuit = circuit_of("a:1")
     fail(circuit, circuit.endpoints[0], 3, 0.0)
-    assert told(circuit.replace(["a:1", "b:1"], 1.0)) == [("closed", "endpoints_changed")]
+    assert told(circuit.replace([Place("a:1"), Place("b:1")], 1.0)) == [("closed", "endpoints_changed")]
     assert [endpoint.ejected_at for endpoint in circuit.endpoints] == [0.0, None]
     circuit.replace([], 2.0)
     assert circuit.admit() is None

@@ -1,3 +1,5 @@
+from random import Random
+
 from core.clock import SystemClock
 from mesh_model.endpoints import Dns
 from mesh_model.table import Target
@@ -9,7 +11,8 @@ from mesh_proxy.target import LiveTarget
 def live(hostname: str, response: str) -> LiveTarget:
     told: list[Change] = []
     kind = Dns(hostname, "ENDPOINTS" if response == "ENDPOINTS" else "LOADBALANCER")
-    return LiveTarget(Target("api", "api", "api", "", kind, port=8080), lambda _, change, __: told.append(change))
+    spec = Target("api", "api", "api", "", kind, port=8080)
+    return LiveTarget(spec, lambda _, change, __: told.append(change), random=Random(1))
 
 
 def test_a_loadbalancer_is_one_address_by_name() -> None:

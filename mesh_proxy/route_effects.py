@@ -1,0 +1,80 @@
+"""What a route does to requests beside routing them: limits, faults and other headers. Pure: chance and time come in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mesh_model.route_policies import NOTHING_ASKED, Condition, HeaderEdits, Mirror, RoutePolicy
+from mesh_proxy.rate_limit import RateLimiter
+from mesh_proxy.sticky import header_value
+
+Chance = Callable[[], float]
+
+
+class Edits:
+    """Removes, sets and adds header lines."""
+
+    __slots__ = ("_added", "_gone")
+
+    def __init__(self, edits: HeaderEdits) -> None:
+        self._gone = frozenset(name.encode() for name in (*edits.remove, *(name for name, _ in edits.set)))
+        self._added = [f"{name}: {value}\r\n".encode() for name, value in (*edits.set, *edits.add)]
+
+    def apply(self, lines: Sequence[bytes]) -> list[bytes]:
+        """Return the lines as they go on."""
+        gone = self._gone
+        kept = [line for line in lines if line.partition(b":")[0].lower() not in gone] if gone else list(lines)
+        return kept + self._added
+
+
+@dataclass(frozen=True, slots=True)
+class RouteEffects:
+    """What one route does to its requests; None: nothing of the kind."""
+
+    policy: RoutePolicy
+    limiter: RateLimiter | None
+    request: Edits | None
+    response: Edits | None
+
+    def refusal(self, lines: Sequence[bytes], now: float) -> bytes | None:
+        """Ask the rate limit; return None, or the header lines of the 429."""
+        if self.limiter is None:
+            return None
+        name = self.limiter.limit.header
+        key = header_value(lines, name.encode()) if name else None
+        return self.limiter.ask(key or b"", now)
+
+    def delay_s(self, lines: Sequence[bytes], chance: Chance) -> float:
+        """Return how long the request is held up; seconds, 0 for not at all."""
+        delay = self.policy.delay
+        return delay.seconds if delay is not None and applies(delay.when, lines, chance) else 0.0
+
+    def abort_status(self, lines: Sequence[bytes], chance: Chance) -> int:
+        """Return the status with which the request is refused; 0 for none."""
+        abort = self.policy.abort
+        return abort.status if abort is not None and applies(abort.when, lines, chance) else 0
+
+    def mirrored(self, lines: Sequence[bytes], chance: Chance) -> Mirror | None:
+        """Return where a copy of the request goes."""
+        mirror = self.policy.mirror
+        return mirror if mirror is not None and applies(mirror.when, lines, chance) else None
+
+
+def effects_of(policy: RoutePolicy) -> RouteEffects | None:
+    """Return what a policy does; None when it asks for nothing, so that nothing is asked of it on the way."""
+    if policy == NOTHING_ASKED:
+        return None
+    return RouteEffects(
+        policy=policy,
+        limiter=RateLimiter(policy.rate_limit) if policy.rate_limit is not None else None,
+        request=Edits(policy.request) if policy.request is not None else None,
+        response=Edits(policy.response) if policy.response is not None else None,
+    )
+
+
+def applies(when: Condition, lines: Sequence[bytes], chance: Chance) -> bool:
+    """Tell whether a request is one of those that a condition means."""
+    if when.header:
+        value = header_value(lines, when.header.encode())
+        if value is None or (when.value is not None and value != when.value.encode()):
+            return False
+    return when.percent >= 100 or chance() * 100 < when.percent
