@@ -215,10 +215,15 @@ async def test_stats_count_what_happened(tmp_path: Path) -> None:
                 "active": 0,
                 "active_retries": 0,
                 "ejections": 0,
+                "refused_ejections": 0,
+                "panic": False,
                 "overflows": 0,
                 "endpoints": [
                     {
                         "address": one.address,
+                        "zone": "",
+                        "weight": 1.0,
+                        "healthy": True,
                         "ejected": False,
                         "failures": 0,
                         "multiplier": 0,
