@@ -7,7 +7,7 @@ DURATION ?=
 GROWTH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test-faults kafka-up kafka-down test lint types imports unit bench-ingest system-needs format constraints clean
+.PHONY: help setup demo test-faults kafka-up kafka-down test lint types imports unit bench-ingest bench-proxy system-needs format constraints clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/' | sort
@@ -37,6 +37,9 @@ kafka-down: ## stop it; its data stays
 
 bench-ingest: setup ## measure what ingest and storage cost, beside others; writes docs/performance.md (GROWTH=no leaves out what takes longest)
 	@$(BIN)/python -m benchmarks.ingest $(if $(filter no,$(GROWTH)),--no-growth)
+
+bench-proxy: setup system-needs ## measure what the companion proxy costs, with Envoy beside it; writes docs/performance.md
+	@$(BIN)/python -m benchmarks.proxy
 
 system-needs:
 	@bash tests/system-needs.sh

@@ -31,8 +31,11 @@ class Process:
 
     def peak_rss_mb(self) -> float:
         """Return the largest resident set so far, in MiB."""
-        lines = Path(f"/proc/{self._popen.pid}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+        return self._status_mb("VmHWM")
+
+    def rss_mb(self) -> float:
+        """Return the resident set of now, in MiB."""
+        return self._status_mb("VmRSS")
 
     async def listening(self, port: int, *, seconds: float = 60) -> None:
         """Wait until it listens on ``port``; raise RuntimeError with the end of its log when it does not."""
@@ -62,6 +65,10 @@ class Process:
         except subprocess.TimeoutExpired:
             self._popen.kill()
             self._popen.wait()
+
+    def _status_mb(self, what: str) -> float:
+        lines = Path(f"/proc/{self._popen.pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith(what)).split()[1]) / 1024
 
 
 def free_port() -> int:

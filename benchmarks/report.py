@@ -67,15 +67,18 @@ def _growth(samples: Samples) -> float | None:
     return (rates[0] / yardsticks[0]) / (rates[-1] / yardsticks[-1])
 
 
-def _machine() -> Result:
+def machine() -> Result:
+    """Return what the figures depend on besides the programs: the processor, how busy it is, the Python, the day."""
     models = [line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
         "cpu": models[0] if models else platform.machine(),
         "cpus": os.cpu_count(),
         "load_average": os.getloadavg()[0],
         "python": platform.python_version(),
-        **{each: version(each) for each in ("chdb", "clickhouse-connect", "protobuf", "aiokafka")},
-        "rotel": ROTEL,
-        "otelcol": OTELCOL,
         "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
     }
+
+
+def _machine() -> Result:
+    versions = {each: version(each) for each in ("chdb", "clickhouse-connect", "protobuf", "aiokafka")}
+    return machine() | versions | {"rotel": ROTEL, "otelcol": OTELCOL}

@@ -28,9 +28,14 @@ _CONTESTS = (
 
 def write_table(page: Path, result: dict[str, Any]) -> None:
     """Replace the table that stands between the markers of a page."""
-    start, end = MARKERS
+    write_between(page, MARKERS, table(result))
+
+
+def write_between(page: Path, markers: tuple[str, str], text: str) -> None:
+    """Replace what stands between two markers of a page."""
+    start, end = markers
     before, _, rest = page.read_text("utf-8").partition(start)
-    page.write_text(f"{before}{start}\n{table(result)}\n{end}{rest.partition(end)[2]}", "utf-8")
+    page.write_text(f"{before}{start}\n{text}\n{end}{rest.partition(end)[2]}", "utf-8")
 
 
 def table(result: dict[str, Any]) -> str:
