@@ -14,6 +14,8 @@ from mesh_proxy.http_wire import (
     TE,
     TRACEPARENT,
     TRACESTATE,
+    is_authority,
+    named_by,
     plain_path,
     split_target,
     without_named,
@@ -59,6 +61,7 @@ class HeadReader:
         "_connection",
         "_encoding",
         "_expect",
+        "_good_host",
         "_host",
         "_length",
         "_lines",
@@ -77,6 +80,7 @@ class HeadReader:
 
     def __init__(self, most_headers: int) -> None:
         self._most_headers = most_headers
+        self._good_host: bytes | None = b"\n"  # no host at all
         self.begin()
 
     @property
@@ -129,11 +133,16 @@ class HeadReader:
             host = authority if authority is not None else host
         self._judge(parser, method, path, host, http10=http10)
         named = self._connection
+        if named and b"host" in named_by(named):
+            raise Refused(400, "Host is meant for every hop")
         lines = without_named(self._lines, named) if named else self._lines
         expects_continue = bool(self._expect) and not http10
+        path = plain_path(path)
+        if not path:
+            raise Refused(400, "the path leads out of the root")
         return RequestHead(  # by position: half as expensive as by name
             method,
-            plain_path(path),
+            path,
             host or b"",
             lines,
             self._length,
@@ -145,6 +154,14 @@ class HeadReader:
             not parser.should_keep_alive(),
             bool(self._te) and b"trailers" in self._te.lower(),
         )
+
+    def _judge_host(self, host: bytes | None, *, http10: bool) -> None:
+        """Judge a Host once, for most requests of a connection have the same."""
+        if host is None and http10:
+            return
+        if host is None or not is_authority(host):
+            raise Refused(400, "no Host" if host is None else "no good Host")
+        self._good_host = host
 
     def _trailer(self, role: int | None, name: bytes, value: bytes) -> None:
         """Keep a trailer, unless it would say where a request goes or how it is framed."""
@@ -177,7 +194,9 @@ class HeadReader:
             raise Refused(501, "Not Implemented")
         if http10 and (self._encoding or parser.get_http_version() != "1.0"):
             raise Refused(400, "chunked needs HTTP/1.1" if self._encoding else "HTTP/1.0 or HTTP/1.1, please")
-        if (host is None and not http10) or not path:
-            raise Refused(400, "no Host" if path else "Bad Request")
+        if host != self._good_host:
+            self._judge_host(host, http10=http10)
+        if not path or b"#" in path or b"%00" in path:
+            raise Refused(400, "Bad Request")
         if has_body and parser.should_upgrade():
             raise Refused(501, "an upgrade with a body is not understood")

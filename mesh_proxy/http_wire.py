@@ -1,6 +1,7 @@
 """HTTP/1.1 as the proxy speaks it: which headers end at a hop, how heads are written, how paths are compared."""
 
 import posixpath
+import re
 from http import HTTPStatus
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE"})
@@ -31,6 +32,7 @@ CHUNKED, CLOSE, KEEP_ALIVE = b"transfer-encoding: chunked\r\n", b"connection: cl
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 TE_TRAILERS = b"te: trailers\r\nconnection: te\r\n"
+_AUTHORITY = re.compile(rb"(?:[a-zA-Z0-9._~!$&'()*+;=%-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]*)?")
 _KNOWN = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
@@ -65,10 +67,20 @@ def own_reply(status: int, text: str, *, head_only: bool, close: bool) -> bytes:
     return head if head_only else head + body
 
 
+def named_by(connection: bytes) -> set[bytes]:
+    """Return the headers that a Connection header names, in lower case: they are meant for this hop only."""
+    return {token.strip().lower() for token in connection.split(b",")} - {b"close", b"keep-alive", b"upgrade", b""}
+
+
 def without_named(lines: list[bytes], connection: bytes) -> list[bytes]:
-    """Return the header lines without those that a Connection header names: they were meant for this hop only."""
-    named = {token.strip().lower() for token in connection.split(b",")} - {b"close", b"keep-alive", b"upgrade", b""}
+    """Return the header lines without those that a Connection header names."""
+    named = named_by(connection)
     return [line for line in lines if line.partition(b":")[0].lower() not in named] if named else lines
+
+
+def is_authority(host: bytes) -> bool:
+    """Tell whether this is a host, with or without a port, and nothing else: no user, no path, no list."""
+    return _AUTHORITY.fullmatch(host) is not None
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes | None]:
@@ -84,14 +96,19 @@ def split_target(target: bytes) -> tuple[bytes, bytes | None]:
 
 
 def plain_path(path: bytes) -> bytes:
-    """Return a path as routes compare it: dot segments resolved, slashes merged; the query stays as it is."""
+    """Return a path as routes compare it: dot segments resolved, slashes merged; the query stays as it is.
+
+    A path that would lead out of the root is no path: the result is empty."""
     if b"//" not in path and b"/." not in path and b"%2" not in path:
         return path
     route, question, query = path.partition(b"?")
     for escaped, meant in ((b"%2e", b"."), (b"%2E", b".")):
         route = route.replace(escaped, meant)
     directory = route.endswith((b"/", b"/.", b"/.."))
-    resolved = b"/" + posixpath.normpath(route).lstrip(b"/")
+    inside = posixpath.normpath(route.lstrip(b"/") or b".")
+    if inside == b".." or inside.startswith(b"../"):
+        return b""
+    resolved = b"/" + (inside if inside != b"." else b"")
     return (resolved if resolved == b"/" or not directory else resolved + b"/") + question + query
 
 

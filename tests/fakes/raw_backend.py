@@ -77,13 +77,24 @@ def _chunks(rest: bytes, encoding: bytes) -> tuple[bytes | None, bytes]:
         if found is None:
             raise Doubtful(f"chunk size {line!r}")
         size = int(found[1], 16)
+        if not size:
+            return _trailers(body, rest)
         if len(rest) < size + 2:
             return None, rest
         if rest[size : size + 2] != b"\r\n":
             raise Doubtful(f"chunk {rest[: size + 2]!r}")
         body, rest = body + rest[:size], rest[size + 2 :]
-        if not size:
+
+
+def _trailers(body: bytes, rest: bytes) -> tuple[bytes | None, bytes]:
+    while True:
+        line, whole, rest = rest.partition(b"\r\n")
+        if not whole:
+            return None, rest
+        if not line:
             return body, rest
+        if _HEADER.fullmatch(line) is None:
+            raise Doubtful(f"trailer {line!r}")
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Requests that are made to be read in two ways: raw bytes by the name of the trick.
 
-``@`` stands for the line end ``\\r\\n``, the byte FF for an at sign. Every trick is a whole message in each of its readings, so that
+``@`` stands for the line end ``\\r\\n``, the byte FF for an at sign. Every trick is a whole message in each of its readings:
 what follows it on the connection is never taken for its body by a proxy that only waits for more.
 """
 

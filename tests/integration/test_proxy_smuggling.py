@@ -25,8 +25,6 @@ AFTER = b"GET /after HTTP/1.1\r\nHost: api.local\r\nConnection: close\r\n\r\n"
 PATIENCE_S = 5.0
 OURS = ("ours", "ingress")
 """Both directions of the companion proxy: the egress knows its Hosts, the ingress takes any."""
-TOLERATED: dict[str, str] = {}
-"""Tricks that another refuses and we take, with the reason why there is only one way to read them."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def test_a_trick_is_one_request_or_none(outcomes: dict[str, dict[str, Outcome]],
 @pytest.mark.parametrize("name", TRICKS)
 def test_where_envoy_or_nginx_refuses_ours_refuses(outcomes: dict[str, dict[str, Outcome]], name: str, side: str) -> None:
     others = [who for who in ("envoy", "nginx") if outcomes[who][name].refused]
-    if others and name not in TOLERATED:
+    if others:
         assert outcomes[side][name].refused, f"{others} refuse it, ours answered {outcomes[side][name]}"
 
 
@@ -91,12 +89,6 @@ def test_the_others_are_asked_for_real(outcomes: dict[str, dict[str, Outcome]]) 
     for who in ("envoy", "nginx"):
         assert outcomes[who]["get"].statuses == (200, 200)
         assert sum(outcomes[who][name].refused for name in TRICKS) > len(TRICKS) / 2
-
-
-def test_what_is_tolerated_is_refused_by_somebody_and_taken_by_us(outcomes: dict[str, dict[str, Outcome]]) -> None:
-    for name in TOLERATED:
-        assert outcomes["envoy"][name].refused or outcomes["nginx"][name].refused
-        assert not all(outcomes[side][name].refused for side in OURS)
 
 
 def put(port: int, trick: bytes, backend: RawBackend) -> Outcome:
