@@ -18,6 +18,7 @@ from mesh_model.resources import (
     Rewrite,
     Timeout,
 )
+from mesh_model.tls import ListenerTls, Origination
 
 ANY_HOST = "*"
 DEFAULT_ROUTE = "default"
@@ -40,7 +41,7 @@ class Target:
     outlier_detection: OutlierDetection | None = None
     connection_pool: ConnectionPool = NO_LIMITS
     health_check: HealthCheck | None = None
-    # tls: Origination | None = None - comes with mesh_model/tls.py
+    tls: Origination | None = None
     options: Options = NO_OPTIONS
 
 
@@ -98,7 +99,7 @@ class Ingress:
     hosts: tuple[VirtualHost, ...]
     application: Target | None = None
     connection_pool: ConnectionPool = NO_LIMITS
-    # tls: ListenerTls | None = None - comes with mesh_model/tls.py
+    tls: ListenerTls | None = None
 
 
 @dataclass(frozen=True, slots=True)

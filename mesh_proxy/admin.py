@@ -15,6 +15,8 @@ from mesh_proxy.outbox import Outbox
 from mesh_proxy.proxy import Proxy
 from mesh_proxy.side import Side
 from mesh_proxy.target import LiveTarget
+from mesh_proxy.tls_context import LiveContext
+from mesh_proxy.tls_ends import ClientEnd, ServerEnd
 
 Page = Callable[[Proxy], tuple[int, object]]
 LARGEST_REQUEST = 16_384
@@ -35,11 +37,12 @@ def stats(proxy: Proxy) -> tuple[int, object]:
         "service": table.service,
         "version": table.version,
         "instance": proxy.settings.instance_id,
-        "inbound": _side(proxy.ingress),
+        "inbound": _side(proxy.ingress) | _tls(proxy.doors["ingress"].tls),
         "outbound": _side(proxy.egress),
         "targets": {target.name: _target(target) for target in proxy.live.targets},
         "spans": _outbox(proxy.telemetry.spans),
         "events": _outbox(proxy.telemetry.events),
+        "certificates": [_certificate(context) for context in proxy.keyring.contexts],
         "config": {"accepted": proxy.accepted, "rejected": proxy.rejected},
     }
 
@@ -158,6 +161,7 @@ def _target(target: LiveTarget) -> dict[str, object]:
         "refused_ejections": target.circuit.refused_ejections,
         "panic": target.circuit.panicking,
         "overflows": target.overflows,
+        **_tls(target.tls),
         "endpoints": [
             {
                 "address": endpoint.address,
@@ -174,6 +178,18 @@ def _target(target: LiveTarget) -> dict[str, object]:
             for endpoint in target.circuit.endpoints
         ],
     }
+
+
+def _tls(end: ServerEnd | ClientEnd | None) -> dict[str, object]:
+    if end is None:
+        return {}
+    refused = {"refused": dict(end.refused)} if isinstance(end, ClientEnd) else {}
+    return {"tls": {"handshakes": end.handshakes, "resumed": end.resumed, **refused}}
+
+
+def _certificate(context: LiveContext) -> dict[str, object]:
+    shown = {"identity": context.own.identity, "expires_at": context.own.expires_at} if context.own is not None else {}
+    return {"name": context.name, **shown, "rotations": context.rotations, "rejections": context.rejections}
 
 
 def _outbox(outbox: Outbox) -> dict[str, object]:

@@ -14,6 +14,7 @@ from mesh_proxy.upstream import Upstream
 
 if TYPE_CHECKING:
     from mesh_proxy.exchange import Exchange
+    from mesh_proxy.tls_ends import ClientEnd
 
 CONNECT_TIMEOUT_S = 5.0
 IDLE_TICKS = 4
@@ -60,18 +61,21 @@ class Pool:
         "_open",
         "_retired",
         "_tasks",
+        "_tls",
         "_waiting",
         "address",
         "idle",
         "span_attributes",
     )
 
-    def __init__(self, address: str, limits: Limits, on_overflow: Callable[[Overflow], None]) -> None:
+    def __init__(
+        self, address: str, limits: Limits, on_overflow: Callable[[Overflow], None], tls: "ClientEnd | None" = None
+    ) -> None:
         self.address = address
         host, _, port = address.rpartition(":")
         self.span_attributes = attribute("server.address", host) + attribute("server.port", int(port))
         self.idle: list[Upstream] = []
-        self._limits, self._on_overflow = limits, on_overflow
+        self._limits, self._on_overflow, self._tls = limits, on_overflow, tls
         self._open: set[Upstream] = set()
         self._waiting: deque[Exchange] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -164,10 +168,13 @@ class Pool:
     async def _connect(self) -> None:
         host, _, port = self.address.rpartition(":")
         host = host.strip("[]")
-        loop = asyncio.get_running_loop()
+        loop, tls = asyncio.get_running_loop(), self._tls
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, upstream = await loop.create_connection(lambda: Upstream(self), host, int(port))
+                if tls is None:
+                    _, upstream = await loop.create_connection(lambda: Upstream(self), host, int(port))
+                else:
+                    upstream = await tls.connect(host, int(port), lambda _: Upstream(self))
         except OSError:  # TimeoutError and failures to resolve the name are OSErrors too
             self._connecting -= 1
             self._limits.connections -= 1

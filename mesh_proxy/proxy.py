@@ -13,12 +13,15 @@ from mesh_model.table import RouteTable, Target
 from mesh_proxy import discovery
 from mesh_proxy.circuit import Change
 from mesh_proxy.events import MeshEvent
+from mesh_proxy.listening import Door
 from mesh_proxy.otlp_client import OtlpClient
 from mesh_proxy.routing import LiveTable, bind
 from mesh_proxy.settings import ProxySettings
 from mesh_proxy.side import Side, TrafficLimits
 from mesh_proxy.target import LiveTarget
 from mesh_proxy.telemetry import Telemetry
+from mesh_proxy.tls_ends import ServerEnd
+from mesh_proxy.tls_keyring import Keyring
 
 TICK_S = 0.1
 TICKS_A_SECOND = 10
@@ -43,9 +46,11 @@ class Proxy:
         table = read_table(settings.mesh_file, settings.virtual_node)
         client = OtlpClient(settings.otlp_endpoint) if settings.otlp_endpoint else None
         self.telemetry = Telemetry(client, self._resource(table), self._clock, self._random.random)
+        self.keyring = Keyring()
         self.live: LiveTable = self._bind(table, old=())
         self.ingress, self.egress = self._side(), self._side()
-        self._follow(self.live)
+        self.doors = {"ingress": Door(self.ingress), "egress": Door(self.egress)}
+        self._follow(self.live, self._ingress_tls(table))
         self.accepted, self.rejected = 1, 0
         self.draining = False
         self._servers: list[asyncio.Server] = []
@@ -63,26 +68,30 @@ class Proxy:
 
     async def start(self) -> None:
         """Listen. Raises OSError when a port is taken."""
-        self.ingress_port = await self._listen("ingress", self.ingress, self.settings.ingress_port)
-        self.egress_port = await self._listen("egress", self.egress, self.settings.egress_port)
+        self.ingress_port = await self._listen("ingress", self.settings.ingress_port)
+        self.egress_port = await self._listen("egress", self.settings.egress_port)
         self.telemetry.start()
         self._resolve()
         self._tick()
         self._tell_config("accepted", "started")
 
     def reload(self) -> None:
-        """Follow the mesh file as it is now. Raises a Fault when it cannot be used; then everything stays as it was."""
+        """Follow the mesh file and the certificates as they are now.
+
+        Raises a Fault when the mesh file, or a certificate that it newly names, cannot be used; then everything stays.
+        """
+        self._follow_certificates(certain=True)
+        old = self.live
         try:
             table = read_table(self.settings.mesh_file, self.settings.virtual_node)
+            live, tls = self._bind(table, old=old.targets), self._ingress_tls(table)
         except Fault as fault:
             self.rejected += 1
             log.error("the mesh file is not followed, the old one stays:\n%s", fault)
             self._tell_config("rejected", fault.code)
             raise
-        old = self.live
-        live = self._bind(table, old=old.targets)
         self.telemetry.describe(self._resource(table))
-        self._follow(live)
+        self._follow(live, tls)
         self._resolve()
         for target in old.targets:
             if target not in live.targets:
@@ -95,6 +104,8 @@ class Proxy:
         self.draining = True
         for server in self._servers:
             server.close()
+        for door in self.doors.values():
+            door.close()
         for side in (self.ingress, self.egress):
             side.drain()
         until = self._clock.monotonic() + self.settings.drain_seconds
@@ -119,10 +130,27 @@ class Proxy:
     def _bind(self, table: RouteTable, old: tuple[LiveTarget, ...]) -> LiveTable:
         return bind(table, old=old, make_target=self._make_target, chance=self._random.random)
 
-    def _follow(self, live: LiveTable) -> None:
-        """From here on every new request follows ``live``."""
-        self.live = live
+    def _ingress_tls(self, table: RouteTable) -> ServerEnd | None:
+        """Return the TLS of the ingress; an end whose listener stays as it was stays too. Raises CertificateUnusable."""
+        wanted = table.ingress[0].tls if table.ingress else None
+        if wanted is None or not wanted.on:
+            return None
+        present = self.doors["ingress"].tls
+        return (
+            present
+            if present is not None and present.spec == wanted
+            else self.keyring.server(wanted, self.ingress.counts.refused)
+        )
+
+    def _follow(self, live: LiveTable, tls: ServerEnd | None) -> None:
+        """From here on every new request follows ``live``, and every new connection of the ingress ``tls``."""
+        self.live, self.doors["ingress"].tls = live, tls
         self.ingress.routes, self.egress.routes = live.ingress, live.egress
+        self.keyring.keep(end.live for end in (tls, *(target.tls for target in live.targets)) if end is not None)
+
+    def _follow_certificates(self, *, certain: bool = False) -> None:
+        for context, change in self.keyring.look(certain=certain):
+            self.telemetry.tell(MeshEvent(change, self.service, target=context.name))
 
     def _resolve(self) -> None:
         """Find the addresses of the present targets, now and from time to time."""
@@ -131,7 +159,8 @@ class Proxy:
         self._resolving = asyncio.create_task(discovery.keep_resolved(self.live.targets, self._clock))
 
     def _make_target(self, spec: Target) -> LiveTarget:
-        target = LiveTarget(spec, self._tell_change, random=self._random, zone=self.settings.zone)
+        tls = self.keyring.client(spec.tls, spec.protocol) if spec.tls is not None else None
+        target = LiveTarget(spec, self._tell_change, random=self._random, zone=self.settings.zone, tls=tls)
         discovery.begin(target)
         return target
 
@@ -153,9 +182,9 @@ class Proxy:
             "telemetry.sdk.name": "meshscope-proxy",
         }
 
-    async def _listen(self, name: str, side: Side, port: int) -> int:
+    async def _listen(self, name: str, port: int) -> int:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(side.protocol, self.settings.host, port, backlog=1024)
+        server = await loop.create_server(self.doors[name], self.settings.host, port, backlog=1024)
         self._servers.append(server)
         found = int(server.sockets[0].getsockname()[1])
         log.info("%s of %s listens on %s:%d", name, self.settings.virtual_node, self.settings.host, found)
@@ -173,6 +202,7 @@ class Proxy:
         if every_second:
             self.ingress.second()
             self.egress.second()
+            self._follow_certificates()
 
 
 def read_table(mesh_file: Path, virtual_node: str) -> RouteTable:

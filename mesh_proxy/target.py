@@ -11,6 +11,7 @@ from mesh_proxy.outlier import Endpoint, Place
 from mesh_proxy.pool import Limits, Overflow, Pool
 from mesh_proxy.retry import within_budget
 from mesh_proxy.sticky import StickyKey
+from mesh_proxy.tls_ends import ClientEnd
 
 OVERFLOW_EVENTS_S = 1.0
 Observer = Callable[["LiveTarget", Change, bytes], None]
@@ -21,11 +22,13 @@ class LiveTarget:
 
     ``on_change`` hears of every change of the circuit and its endpoints, with an example trace id (or nothing).
     Limits hold for this proxy alone; each endpoint brings the full limit of its listener. ``sticky`` is None unless
-    callers are kept at an endpoint; ``zone`` is the proxy's.
+    callers are kept at an endpoint; ``zone`` is the proxy's. Without ``tls`` it is called without.
     """
 
-    def __init__(self, spec: Target, on_change: Observer, *, random: Random, zone: str = "") -> None:
-        self.spec = spec
+    def __init__(
+        self, spec: Target, on_change: Observer, *, random: Random, zone: str = "", tls: ClientEnd | None = None
+    ) -> None:
+        self.spec, self.tls = spec, tls
         balancing, outliers = balancing_of(spec.options), outliers_of(spec.options)
         self.circuit = Circuit(spec.outlier_detection, outliers, balancing, zone, random.random, self._load)
         self.sticky = StickyKey(balancing.sticky, random) if balancing.sticky is not None else None
@@ -60,7 +63,7 @@ class LiveTarget:
             self.pools.pop(gone).retire()
         for address in addresses:
             if address not in self.pools:
-                self.pools[address] = Pool(address, self._limits, self._overflowed)
+                self.pools[address] = Pool(address, self._limits, self._overflowed, self.tls)
         self._limits.endpoints = max(1, len(self.pools))
         self._tell(self.circuit.replace(places, now))
 
