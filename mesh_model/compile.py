@@ -1,10 +1,9 @@
 """From a mesh to the table of one proxy: what the virtual node may call, and what may call it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from core.faults import Fault
-from mesh_model.endpoints import CloudMap, Discovery, Dns, StaticEndpoints
+from mesh_model.endpoints import StaticEndpoints
 from mesh_model.matches import EVERYTHING, Match
 from mesh_model.order import rank
 from mesh_model.resources import (
@@ -18,6 +17,8 @@ from mesh_model.resources import (
     WeightedTarget,
 )
 from mesh_model.table import ANY_HOST, DEFAULT_ROUTE, Choice, Ingress, RouteEntry, RouteTable, Target, VirtualHost
+from mesh_model.targets import Targets
+from mesh_model.tls import ClientTls
 
 UNTIMED = Timeout(per_request_s=0.0)
 
@@ -35,8 +36,10 @@ def compile_table(mesh: Mesh, virtual_node: str) -> RouteTable:
         there = ", ".join(sorted(each.name for each in mesh.virtual_nodes)) or "none"
         raise UnknownVirtualNode(f"the mesh `{mesh.name}` has no virtual node `{virtual_node}`; it has: {there}")
     targets = Targets(mesh)
-    called = {backend.virtual_service for backend in node.backends}
-    egress = tuple(_host(mesh, service, targets) for service in mesh.virtual_services if service.name in called)
+    policies = {backend.virtual_service: backend.tls or node.backend_tls for backend in node.backends}
+    egress = tuple(
+        _host(mesh, service, targets, policies[service.name]) for service in mesh.virtual_services if service.name in policies
+    )
     return RouteTable(
         mesh=mesh.name,
         virtual_node=node.name,
@@ -51,39 +54,18 @@ def compile_table(mesh: Mesh, virtual_node: str) -> RouteTable:
     )
 
 
-class Targets:
-    """The listeners of virtual nodes that one proxy calls, each under a name of its own."""
-
-    def __init__(self, mesh: Mesh) -> None:
-        self._mesh = mesh
-        self._by_name: dict[str, Target] = {}
-
-    @property
-    def named(self) -> tuple[Target, ...]:
-        """All that were asked for, in the order of the mesh's nodes."""
-        order = {node.name: place for place, node in enumerate(self._mesh.virtual_nodes)}
-        return tuple(sorted(self._by_name.values(), key=lambda target: order[target.virtual_node]))
-
-    def choices(self, route: Route) -> tuple[Choice, ...]:
-        """Return the targets of a route that get requests."""
-        return tuple(Choice(self._name(target, route), target.weight) for target in route.targets if target.weight)
-
-    def _name(self, weighted: WeightedTarget, route: Route) -> str:
-        node = self._mesh.node(weighted.virtual_node)
-        assert node is not None, "names were checked when the mesh was read"
-        listener = node.listener(weighted.port, route.protocol)
-        name = f"{node.name}:{listener.port}" if listener and len(node.listeners) > 1 else node.name
-        if name not in self._by_name:
-            self._by_name[name] = _target(self._mesh, name, node, listener)
-        return name
+def _host(mesh: Mesh, service: VirtualService, targets: Targets, policy: ClientTls | None) -> VirtualHost:
+    entries = outbound_entries(mesh, service, targets, policy)
+    return _virtual_host(service.name, entries, _ports_of(mesh, service))
 
 
-def _host(mesh: Mesh, service: VirtualService, targets: Targets) -> VirtualHost:
-    entries = [
+def outbound_entries(mesh: Mesh, service: VirtualService, targets: Targets, policy: ClientTls | None) -> list[RouteEntry]:
+    """Return the routes of a service as a caller asks them."""
+    return [
         RouteEntry(
             name=route.name,
             virtual_service=service.name,
-            choices=targets.choices(route),
+            choices=targets.choices(route, service.name, policy),
             match=route.match,
             timeout=route.timeout,
             retry=route.retry,
@@ -92,13 +74,12 @@ def _host(mesh: Mesh, service: VirtualService, targets: Targets) -> VirtualHost:
         )
         for route in routes_of(mesh, service)
     ]
-    return _virtual_host(service.name, entries, _ports_of(mesh, service))
 
 
 def _ingress(mesh: Mesh, node: VirtualNode, listener: Listener) -> Ingress:
     application = _application(node, listener)
     hosts = tuple(_ingress_hosts(mesh, node, listener, application.name))
-    return Ingress(listener.port, listener.protocol, hosts, application, listener.connection_pool)
+    return Ingress(listener.port, listener.protocol, hosts, application, listener.connection_pool, listener.tls)
 
 
 def _ingress_hosts(mesh: Mesh, node: VirtualNode, listener: Listener, application: str) -> Iterator[VirtualHost]:
@@ -172,31 +153,6 @@ def _ports_of(mesh: Mesh, service: VirtualService) -> tuple[PortMapping, ...]:
         return tuple(PortMapping(each.port, each.protocol) for each in node.listeners) if node else ()
     router = mesh.router(service.provider.name)
     return router.listeners if router else ()
-
-
-def _target(mesh: Mesh, name: str, node: VirtualNode, listener: Listener | None) -> Target:
-    bare = Target(name, node.name, node.service, node.version, None, options=node.options)
-    if listener is None:
-        return replace(bare, discovery=_discovery(mesh, node, 0))
-    return replace(
-        bare,
-        discovery=_discovery(mesh, node, listener.port),
-        port=listener.port,
-        protocol=listener.protocol,
-        outlier_detection=listener.outlier_detection,
-        connection_pool=listener.connection_pool,
-        health_check=listener.health_check,
-    )
-
-
-def _discovery(mesh: Mesh, node: VirtualNode, port: int) -> Discovery | None:
-    """Return where the node is found; what it does not say of addresses, the mesh says."""
-    found = node.discovery
-    if isinstance(found, StaticEndpoints):
-        return found.at(port)
-    if isinstance(found, Dns | CloudMap) and found.ip_preference is None:
-        return replace(found, ip_preference=mesh.ip_preference)
-    return found
 
 
 def _application(node: VirtualNode, listener: Listener) -> Target:

@@ -4,7 +4,7 @@ msgspec and pydantic see plain dictionaries: the first knows no lines and stops 
 weighs 15 MB in every proxy. A cursor over ruamel's node tree knows both line and path, and needs neither.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ruamel.yaml import YAML
@@ -22,10 +22,44 @@ class Problem:
     path: str
     wrong: str
     expected: str
+    file: str = ""
 
     def __str__(self) -> str:
         where = f"{self.path}: " if self.path else ""
         return f"{where}{self.wrong}; expected {self.expected}"
+
+
+class Unreadable(Exception):
+    """A form of writing cannot say what a value means."""
+
+    def __init__(self, wrong: str, expected: str) -> None:
+        super().__init__(wrong)
+        self.wrong, self.expected = wrong, expected
+
+
+class Form:
+    """How a document is written: as the API has it. Other forms say what the API would say in place of what is there."""
+
+    def entries(self, node: MappingNode) -> Iterable[tuple[str, Node, Node]]:
+        """Yield the fields of a mapping: the API's name, the name as written, the value."""
+        for key, value in node.value:
+            yield str(key.value), key, value
+
+    def value(self, node: Node) -> Node:
+        """Return the value that stands here. Raises Unreadable."""
+        return node
+
+
+PLAIN = Form()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The document that cursors are in: how it is written, the file's name, and where problems are gathered."""
+
+    problems: list[Problem]
+    file: str = ""
+    form: Form = PLAIN
 
 
 class Cursor:
@@ -34,47 +68,56 @@ class Cursor:
     A cursor without a node stands for something missing that was already complained about.
     """
 
-    __slots__ = ("_fallback_line", "_node", "_problems", "path")
+    __slots__ = ("_fallback_line", "_node", "_source", "path")
 
-    def __init__(self, node: Node | None, path: str, problems: list[Problem], fallback_line: int = 1) -> None:
-        self._node, self.path, self._problems, self._fallback_line = node, path, problems, fallback_line
+    def __init__(self, node: Node | None, path: str, source: Source, fallback_line: int = 1) -> None:
+        self.path, self._source, self._fallback_line = path, source, fallback_line
+        self._node: Node | None = None
+        self._node = self._meant(node) if node is not None else None
 
     @property
     def line(self) -> int:
         """The line this value starts on, counted from 1."""
         return int(self._node.start_mark.line) + 1 if self._node is not None else self._fallback_line
 
+    @property
+    def is_mapping(self) -> bool:
+        """Whether fields can be read here."""
+        return isinstance(self._node, MappingNode)
+
+    @property
+    def file(self) -> str:
+        """The name of the file that this value is in."""
+        return self._source.file
+
     def complain(self, wrong: str, expected: str) -> None:
         """Note that this value is wrong."""
-        self._problems.append(Problem(self.line, self.path, wrong, expected))
+        self._source.problems.append(Problem(self.line, self.path, wrong, expected, self._source.file))
 
-    def fields(self, *known: str, later: tuple[str, ...] = ()) -> "Fields":
-        """Read a mapping that may have the ``known`` fields; ``later`` are App Mesh's, but not served yet."""
+    def fields(self, *known: str) -> "Fields":
+        """Read a mapping that may have the ``known`` fields."""
         children: dict[str, Cursor] = {}
         if self._node is None:
             return Fields(self, children)
         if not isinstance(self._node, MappingNode):
             self.complain(f"got {self._shown()}", f"a mapping with {_listed(known)}")
-            return Fields(Cursor(None, self.path, self._problems, self.line), children)
-        for key_node, value_node in self._node.value:
-            key = str(key_node.value)
-            child = Cursor(value_node, f"{self.path}.{key}" if self.path else key, self._problems)
-            at_key = Cursor(key_node, child.path, self._problems)
-            if key in later:
-                at_key.complain(f"`{key}` is not served by the companion proxy yet", f"only {_listed(known)} here")
-            elif key not in known:
-                at_key.complain(f"unknown field `{key}`", f"one of {_listed(known)}")
-            elif key in children:
-                at_key.complain(f"`{key}` is written twice", "each field once")
+            return Fields(Cursor(None, self.path, self._source, self.line), children)
+        seen: set[str] = set()
+        for key, key_node, value_node in self._source.form.entries(self._node):
+            if key not in known:
+                self._complain_of(key_node, f"unknown field `{key_node.value}`", f"one of {_listed(known)}")
+            elif key in seen:
+                self._complain_of(key_node, f"`{key_node.value}` is written twice", "each field once")
             elif not _is_null(value_node):
-                children[key] = child
+                children[key] = self._field(key_node, value_node)
+            seen.add(key)
         return Fields(self, children)
 
     def child(self, name: str) -> "Cursor | None":
         """Return one field of a mapping without judging the others; None when it is not there."""
-        for key_node, value_node in self._node.value if isinstance(self._node, MappingNode) else ():
-            if key_node.value == name and not _is_null(value_node):
-                return Cursor(value_node, f"{self.path}.{name}" if self.path else name, self._problems)
+        for key, key_node, value_node in self._source.form.entries(self._node) if isinstance(self._node, MappingNode) else ():
+            if key == name and not _is_null(value_node):
+                return self._field(key_node, value_node)
         return None
 
     def items(self, *, least: int = 0, most: int | None = None) -> list["Cursor"]:
@@ -88,7 +131,7 @@ class Cursor:
         if len(entries) < least or (most is not None and len(entries) > most):
             bounds = f"{least} to {most}" if most is not None else f"{least} or more"
             self.complain(f"got {len(entries)} entries", f"{bounds} entries")
-        return [Cursor(node, f"{self.path}[{i}]", self._problems) for i, node in enumerate(entries)]
+        return [Cursor(node, f"{self.path}[{i}]", self._source) for i, node in enumerate(entries)]
 
     def text(self, *, longest: int = 255) -> str:
         """Read a text of 1 to ``longest`` characters."""
@@ -99,11 +142,12 @@ class Cursor:
             self.complain(f"got {len(value)} characters", f"a text of 1 to {longest} characters")
         return value
 
-    def words(self) -> str:
+    def words(self, *, longest: int = 2048) -> str:
         """Read a text that may be empty; numbers are taken as they are written (tag values)."""
-        if isinstance(self._node, ScalarNode):
-            return str(self._node.value)
-        return self._scalar("str") or ""
+        value = str(self._node.value) if isinstance(self._node, ScalarNode) else self._scalar("str") or ""
+        if len(value) > longest:
+            self.complain(f"got {len(value)} characters", f"a text of at most {longest} characters")
+        return value
 
     def whole(self, low: int, high: int) -> int:
         """Read a whole number from ``low`` to ``high``."""
@@ -134,6 +178,22 @@ class Cursor:
         if value is not None and value not in allowed:
             self.complain(f"got `{value}`", f"one of {_listed(allowed)}")
         return value if value in allowed else allowed[0]
+
+    def _field(self, key: Node, value: Node) -> "Cursor":
+        return Cursor(value, f"{self.path}.{key.value}" if self.path else str(key.value), self._source)
+
+    def _complain_of(self, key: Node, wrong: str, expected: str) -> None:
+        path = f"{self.path}.{key.value}" if self.path else str(key.value)
+        self._source.problems.append(Problem(int(key.start_mark.line) + 1, path, wrong, expected, self._source.file))
+
+    def _meant(self, node: Node) -> Node | None:
+        """Return the node that stands here in the form of the document; None, with a complaint, when nobody knows."""
+        try:
+            return self._source.form.value(node)
+        except Unreadable as error:
+            self._fallback_line = int(node.start_mark.line) + 1
+            self.complain(error.wrong, error.expected)
+            return None
 
     def _scalar(self, kind: str, expected: str = "a text") -> str | None:
         if self._node is None:
@@ -177,7 +237,7 @@ class Fields:
         if found is not None:
             return found
         at = self._at
-        blank = Cursor(None, f"{at.path}.{name}" if at.path else name, at._problems, at.line)
+        blank = Cursor(None, f"{at.path}.{name}" if at.path else name, at._source, at.line)
         if at._node is not None:
             blank.complain(f"`{name}` is missing", expected)
         return blank
@@ -188,26 +248,31 @@ class Fields:
         if len(present) != 1 and self._at._node is not None:
             self._at.complain(f"got {_listed(present) or 'none'} of them", f"exactly one of {_listed(names)}")
         name = present[0] if present else names[0]
-        return name, self._children.get(name) or Cursor(None, self._at.path, self._at._problems, self._at.line)
+        return name, self._children.get(name) or Cursor(None, self._at.path, self._at._source, self._at.line)
 
 
-def open_document(text: str, problems: list[Problem]) -> Cursor:
-    """Return a cursor on the root of the YAML or JSON ``text``; what is no YAML becomes a problem."""
+def open_document(text: str, problems: list[Problem], file: str = "") -> Cursor:
+    """Return a cursor on the first document of the YAML or JSON ``text``; what is no YAML becomes a problem."""
+    return Cursor(next(iter(compose(text, problems, file)), None), "", Source(problems, file))
+
+
+def compose(text: str, problems: list[Problem], file: str) -> list[Node]:
+    """Return the documents of a YAML or JSON text that are not empty; what is no YAML becomes a problem."""
     try:
-        root = YAML(typ="safe", pure=True).compose(text)
+        roots = [root for root in YAML(typ="safe", pure=True).compose_all(text) if not _is_null(root)]
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problems.append(Problem(mark.line + 1 if mark else 1, "", f"not YAML: {error.problem or error.context}", "YAML or JSON"))
-        return Cursor(None, "", problems)
+        line, told = mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}"
     except YAMLError as error:
-        problems.append(Problem(1, "", f"not YAML: {error}".splitlines()[0], "YAML or JSON"))
-        return Cursor(None, "", problems)
+        line, told = 1, f"not YAML: {error}".splitlines()[0]
     except RecursionError:
-        problems.append(Problem(1, "", "it is nested too deeply", "a mesh file"))
-        return Cursor(None, "", problems)
-    if root is None:
-        problems.append(Problem(1, "", "the file is empty", "a mapping with `mesh` and `virtualNodes`"))
-    return Cursor(root, "", problems)
+        line, told = 1, "it is nested too deeply"
+    else:
+        if not roots:
+            problems.append(Problem(1, "", "the file is empty", "a mapping with `mesh` and `virtualNodes`", file))
+        return roots
+    problems.append(Problem(line, "", told, "YAML or JSON", file))
+    return []
 
 
 def _is_null(node: Node) -> bool:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+HeaderKind = Literal["present", "exact", "prefix", "suffix", "regex", "range"]
+
 
 @dataclass(frozen=True, slots=True)
 class PathMatch:
@@ -20,7 +22,7 @@ class HeaderMatch:
     """What one header must be; ``present`` asks for it alone. ``start`` <= number < ``end`` goes with ``range``."""
 
     name: str
-    kind: Literal["present", "exact", "prefix", "suffix", "regex", "range"] = "present"
+    kind: HeaderKind = "present"
     text: str = ""
     start: int = 0
     end: int = 0

@@ -1,101 +1,111 @@
-"""From the text of a mesh file to a Mesh, or to one error that names everything wrong with it."""
+"""From the texts of mesh files to a Mesh, or to one error that names everything wrong with them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from core.faults import Fault
-from mesh_model import reading
-from mesh_model.document import Cursor, Fields, Problem, open_document
+from mesh_model import form_cloudformation, form_kubernetes, reading
+from mesh_model.document import Cursor, Problem, Source, compose
+from mesh_model.names import check_names, name_of
+from mesh_model.parts import KINDS, Part, Parts
+from mesh_model.reading_routes import read_gateway_route, read_route
 from mesh_model.resources import Mesh
 
 Named = TypeVar("Named")
-_COLLECTIONS = {
-    "virtualServices": ("virtualServiceName", "virtual service"),
-    "virtualRouters": ("virtualRouterName", "virtual router"),
-    "virtualNodes": ("virtualNodeName", "virtual node"),
-}
+_MESH = "a mapping with `meshName`"
 
 
 class MeshFileError(Fault):
-    """The mesh file cannot be used; the message has one line per problem: file, line, field, what is wrong, what was expected."""
+    """The mesh files cannot be used; one line per problem: file, line, field, what is wrong, what was expected."""
 
     code = "mesh_file_invalid"
 
-    def __init__(self, file_name: str, problems: tuple[Problem, ...]) -> None:
-        self.file_name, self.problems = file_name, problems
-        super().__init__("\n".join(f"{file_name}:{problem.line}: {problem}" for problem in problems))
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(f"{problem.file}:{problem.line}: {problem}" for problem in problems))
 
 
 def load_mesh(text: str, file_name: str = "mesh.yaml") -> Mesh:
-    """Return the mesh that ``text`` (YAML or JSON) describes. Raises MeshFileError with every problem, in line order."""
+    """Return the mesh that one ``text`` describes. Raises MeshFileError with every problem, in line order."""
+    return load_meshes([(file_name, text)])
+
+
+def load_meshes(files: Iterable[tuple[str, str]]) -> Mesh:
+    """Return the mesh that several files (name, text) describe together, in App Mesh's, CloudFormation's or Kubernetes' form.
+
+    Raises MeshFileError with every problem, in the order of files and lines.
+    """
+    every = list(files)
     problems: list[Problem] = []
-    top = open_document(text, problems).fields("mesh", *_COLLECTIONS, later=("virtualGateways",))
-    mesh = Mesh(
-        name=reading.read_mesh_name(top.need("mesh", "a mapping with `meshName`")),
-        virtual_services=_read_each(top, "virtualServices", reading.read_virtual_service),
-        virtual_routers=_read_each(top, "virtualRouters", reading.read_virtual_router),
-        virtual_nodes=_read_each(top, "virtualNodes", reading.read_virtual_node),
-    )
-    if not problems:  # shapes first: names can only be followed in a document whose shape is right
-        _check_names(top, problems)
+    parts = gather(every, problems)
+    mesh = _read(parts, problems, every[0][0] if every else "")
+    if not problems:  # shapes first: names can only be followed in documents whose shape is right
+        check_names(parts, mesh)
     if problems:
-        raise MeshFileError(file_name, tuple(sorted(problems, key=lambda problem: problem.line)))
+        order = {name: place for place, (name, _) in enumerate(every)}
+        in_order = sorted(problems, key=lambda problem: (order.get(problem.file, 0), problem.line))
+        raise MeshFileError(tuple(dict.fromkeys(in_order)))
     return mesh
 
 
-def _read_each(top: Fields, collection: str, read: Callable[[Cursor], Named]) -> tuple[Named, ...]:
-    at = top.get(collection)
-    return tuple(read(entry) for entry in at.items()) if at else ()
+def gather(files: Iterable[tuple[str, str]], problems: list[Problem]) -> Parts:
+    """Return the resources of all files, each document by the form it is written in."""
+    parts, manifests = Parts(), []
+    for name, text in files:
+        for root in compose(text, problems, name):
+            if form_kubernetes.is_manifest(root):
+                manifests.append((root, name))
+            elif form_cloudformation.is_template(root):
+                form_cloudformation.gather(root, name, problems, parts)
+            else:
+                _gather_plain(Cursor(root, "", Source(problems, name)), parts)
+    form_kubernetes.gather(manifests, problems, parts)
+    return parts
 
 
-def _check_names(top: Fields, problems: list[Problem]) -> None:
-    """Note names given twice and names that lead nowhere."""
-    known = {collection: _names_of(top, collection) for collection in _COLLECTIONS}
-    for collection, name_at in _references(top):
-        if name_at.text() not in known[collection]:
-            kind = _COLLECTIONS[collection][1]
-            there = ", ".join(f"`{name}`" for name in known[collection]) or "none is declared"
-            name_at.complain(f"there is no {kind} `{name_at.text()}`", f"one of the {kind}s ({there})")
+def _gather_plain(root: Cursor, parts: Parts) -> None:
+    fields = root.fields("mesh", *KINDS)
+    if mesh := fields.get("mesh"):
+        parts.meshes.append(mesh)
+    for collection in KINDS:
+        at = fields.get(collection)
+        for entry in at.items() if at else ():
+            parts.add(collection, entry)
 
 
-def _names_of(top: Fields, collection: str) -> list[str]:
-    key, kind = _COLLECTIONS[collection]
-    names: list[str] = []
-    for entry in _entries(top, collection):
-        name_at = _inside(entry, key)
-        if name_at and name_at.text() in names:
-            name_at.complain(f"a {kind} `{name_at.text()}` was declared before", f"each {kind} once")
-        elif name_at:
-            names.append(name_at.text())
-    return names
+def _read(parts: Parts, problems: list[Problem], first_file: str) -> Mesh:
+    mesh = _read_mesh(parts, problems, first_file)
+    routes = _by_parent(parts.of["routes"], read_route)
+    gateway_routes = _by_parent(parts.of["gatewayRoutes"], read_gateway_route)
+    routers = [reading.read_virtual_router(part.at) for part in parts.of["virtualRouters"]]
+    gateways = [reading.read_virtual_gateway(part.at) for part in parts.of["virtualGateways"]]
+    return replace(
+        mesh,
+        virtual_services=tuple(reading.read_virtual_service(part.at) for part in parts.of["virtualServices"]),
+        virtual_routers=tuple(replace(router, routes=tuple(routes.get(router.name, ()))) for router in routers),
+        virtual_nodes=tuple(reading.read_virtual_node(part.at) for part in parts.of["virtualNodes"]),
+        virtual_gateways=tuple(replace(gateway, routes=tuple(gateway_routes.get(gateway.name, ()))) for gateway in gateways),
+    )
 
 
-def _references(top: Fields) -> list[tuple[str, Cursor]]:
-    """Return every place that names another resource, with the collection it must be in."""
-    found: list[tuple[str, Cursor | None]] = []
-    for service in _entries(top, "virtualServices"):
-        found.append(("virtualNodes", _inside(service, "spec", "provider", "virtualNode", "virtualNodeName")))
-        found.append(("virtualRouters", _inside(service, "spec", "provider", "virtualRouter", "virtualRouterName")))
-    for router in _entries(top, "virtualRouters"):
-        routes = _inside(router, "routes")
-        for route in routes.items() if routes else []:
-            targets = _inside(route, "spec", "httpRoute", "action", "weightedTargets")
-            found.extend(("virtualNodes", _inside(target, "virtualNode")) for target in (targets.items() if targets else []))
-    for node in _entries(top, "virtualNodes"):
-        backends = _inside(node, "spec", "backends")
-        for backend in backends.items() if backends else []:
-            found.append(("virtualServices", _inside(backend, "virtualService", "virtualServiceName")))
-    return [(collection, at) for collection, at in found if at is not None]
+def _read_mesh(parts: Parts, problems: list[Problem], first_file: str) -> Mesh:
+    """Read the mesh itself; a file without one may name it on its resources, as templates of a part of a mesh do."""
+    for again in parts.meshes[1:]:
+        again.complain("a mesh was declared before", "one mesh in all files")
+    if parts.meshes:
+        return reading.read_mesh(parts.meshes[0])
+    named = [at for found in parts.of.values() for part in found if (at := part.at.child("meshName"))]
+    if named:
+        return Mesh(named[0].text())
+    if not problems:
+        problems.append(Problem(1, "mesh", "`mesh` is missing", _MESH, first_file))
+    return Mesh("")
 
 
-def _entries(top: Fields, collection: str) -> list[Cursor]:
-    at = top.get(collection)
-    return at.items() if at else []
-
-
-def _inside(at: Cursor, *names: str) -> Cursor | None:
-    """Follow field names down a document whose shape is known to be right."""
-    here: Cursor | None = at
-    for name in names:
-        here = here.child(name) if here else None
-    return here
+def _by_parent(found: list[Part], read: Callable[[Cursor], Named]) -> dict[str, list[Named]]:
+    """Return what was read, by the name of the router or gateway that it belongs to."""
+    children: dict[str, list[Named]] = {}
+    for part in found:
+        children.setdefault(name_of(part.parent), []).append(read(part.at))
+    return children

@@ -6,6 +6,7 @@ from typing import Literal
 from mesh_model.endpoints import Discovery, IpPreference
 from mesh_model.matches import EVERYTHING, Match
 from mesh_model.options import NO_OPTIONS, Options
+from mesh_model.tls import ClientTls, ListenerTls
 
 PER_REQUEST_TIMEOUT_S = 15.0
 IDLE_TIMEOUT_S = 300.0
@@ -90,15 +91,15 @@ class Listener:
     connection_pool: ConnectionPool = NO_LIMITS
     timeout: Timeout = APP_MESH_TIMEOUT
     health_check: HealthCheck | None = None
-    # tls: ListenerTls | None = None - comes with mesh_model/tls.py
+    tls: ListenerTls | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A virtual service that a node may call."""
+    """A virtual service that a node may call, and the client policy for it (None: the node's)."""
 
     virtual_service: str
-    # tls: ClientTls | None = None - its own client policy, comes with mesh_model/tls.py
+    tls: ClientTls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class VirtualNode:
     listeners: tuple[Listener, ...] = ()
     discovery: Discovery | None = None
     backends: tuple[Backend, ...] = ()
-    # backend_tls: ClientTls | None = None - backendDefaults.clientPolicy, comes with mesh_model/tls.py
+    backend_tls: ClientTls | None = None
     access_log: AccessLog | None = None
     options: Options = NO_OPTIONS
 
@@ -209,12 +210,14 @@ class GatewayRoute:
 
 @dataclass(frozen=True, slots=True)
 class VirtualGateway:
-    """Where requests from outside the mesh come in."""
+    """Where requests from outside the mesh come in; ``service`` and ``version`` are from tags, as a node's."""
 
     name: str
+    service: str
+    version: str
     listeners: tuple[Listener, ...]
     routes: tuple[GatewayRoute, ...] = ()
-    # backend_tls: ClientTls | None = None - backendDefaults.clientPolicy, comes with mesh_model/tls.py
+    backend_tls: ClientTls | None = None
     access_log: AccessLog | None = None
     options: Options = NO_OPTIONS
 

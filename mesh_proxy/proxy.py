@@ -2,18 +2,16 @@
 
 import asyncio
 import logging
-from pathlib import Path
 from random import Random
 
 from core.clock import Clock, SystemClock
 from core.faults import Fault
-from mesh_model.compile import compile_table
-from mesh_model.meshfile import load_mesh
 from mesh_model.table import RouteTable, Target
 from mesh_proxy import discovery
 from mesh_proxy.circuit import Change
 from mesh_proxy.events import MeshEvent
 from mesh_proxy.listening import Door
+from mesh_proxy.mesh_files import read_table
 from mesh_proxy.otlp_client import OtlpClient
 from mesh_proxy.routing import LiveTable, bind
 from mesh_proxy.settings import ProxySettings
@@ -30,12 +28,6 @@ DRAIN_LOOK_S = 0.02
 log = logging.getLogger(__name__)
 
 
-class MeshFileUnreadable(Fault):
-    """The mesh file is not there, or may not be read."""
-
-    code = "mesh_file_unreadable"
-
-
 class Proxy:
     """Stands beside one virtual node. ``start`` it, ``reload`` it whenever the mesh file changes, ``stop`` it gracefully."""
 
@@ -43,7 +35,7 @@ class Proxy:
         self.settings = settings
         self._clock = clock or SystemClock()
         self._random = random or Random()
-        table = read_table(settings.mesh_file, settings.virtual_node)
+        table = self._read_table()
         client = OtlpClient(settings.otlp_endpoint) if settings.otlp_endpoint else None
         self.telemetry = Telemetry(client, self._resource(table), self._clock, self._random.random)
         self.keyring = Keyring()
@@ -83,7 +75,7 @@ class Proxy:
         self._follow_certificates(certain=True)
         old = self.live
         try:
-            table = read_table(self.settings.mesh_file, self.settings.virtual_node)
+            table = self._read_table()
             live, tls = self._bind(table, old=old.targets), self._ingress_tls(table)
         except Fault as fault:
             self.rejected += 1
@@ -122,6 +114,10 @@ class Proxy:
             target.retire()
         await self._clock.sleep(0)
         await self.telemetry.stop(FLUSH_S)
+
+    def _read_table(self) -> RouteTable:
+        settings = self.settings
+        return read_table(settings.mesh_file, settings.virtual_node, gateway=settings.gateway)
 
     def _side(self) -> Side:
         limits = TrafficLimits(connections=self.settings.max_connections, body_bytes=self.settings.max_body_bytes)
@@ -203,12 +199,3 @@ class Proxy:
             self.ingress.second()
             self.egress.second()
             self._follow_certificates()
-
-
-def read_table(mesh_file: Path, virtual_node: str) -> RouteTable:
-    """Return the route table of ``virtual_node``. Raises MeshFileError, UnknownVirtualNode or MeshFileUnreadable."""
-    try:
-        text = mesh_file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MeshFileUnreadable(f"the mesh file {mesh_file} cannot be read: {error}") from error
-    return compile_table(load_mesh(text, str(mesh_file)), virtual_node)

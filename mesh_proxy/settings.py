@@ -6,8 +6,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
-    """Which mesh file to follow, which virtual node to stand beside, where to listen (port 0: any free one), where to report;
-    ``zone`` is where it runs."""
+    """Which mesh file (or folder) to follow, which virtual node to stand beside, where to listen (port 0: any free one), where
+    to report; ``zone`` is where it runs. ``gateway``: ``virtual_node`` names a virtual gateway to stand for."""
 
     mesh_file: Path
     virtual_node: str
@@ -21,3 +21,4 @@ class ProxySettings:
     max_connections: int = 10_000
     max_body_bytes: int | None = None
     zone: str = ""
+    gateway: bool = False
