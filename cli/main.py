@@ -195,9 +195,8 @@ def proxy(
     egress_port: int = 15001,
     admin_port: int = 9901,
     otlp_endpoint: Annotated[str | None, Parameter(help="Where telemetry goes, e.g. http://127.0.0.1:4318 [none].")] = None,
-    zone: Annotated[
-        str, Parameter(help="Where this proxy runs, e.g. eu-west-1a, for nodes that prefer callers of their zone.")
-    ] = "",
+    zone: Annotated[str, Parameter(help="Where this proxy runs, e.g. eu-west-1a, for nodes that prefer their zone.")] = "",
+    dns_server: Annotated[str | None, Parameter(help="A name server to ask, e.g. 127.0.0.1:8600 [the system's].")] = None,
 ) -> None:
     """Run the companion proxy beside one virtual node.
 
@@ -221,6 +220,7 @@ def proxy(
             admin_port=admin_port,
             otlp_endpoint=otlp_endpoint,
             zone=zone,
+            dns_server=dns_server,
         )
     )
 

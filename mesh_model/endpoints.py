@@ -52,6 +52,11 @@ class Dns:
     response: DnsResponse = "LOADBALANCER"
     ip_preference: IpPreference | None = None
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether every address is kept; a name such as ``_http._tcp.api.local`` (SRV) can only be followed."""
+        return self.response == "ENDPOINTS" or self.hostname.startswith("_")
+
 
 @dataclass(frozen=True, slots=True)
 class CloudMap:

@@ -1,44 +1,98 @@
-"""Finding the addresses of targets that are known by a host name."""
+"""Keeping the endpoints of targets that are not written down in the mesh file."""
 
 import asyncio
 import logging
-import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from random import Random
+from typing import TYPE_CHECKING
 
+from core.backoff import backoff_s
 from core.clock import Clock
-from mesh_model.endpoints import Dns
+from mesh_model.endpoints import CloudMap, Dns, FileEndpoints
+from mesh_model.table import Target
+from mesh_proxy.endpoints_file import WatchedFile
 from mesh_proxy.outlier import Place
+from mesh_proxy.places import EndpointSource, NotFound
 from mesh_proxy.target import LiveTarget
 
-REFRESH_S = 5.0
+if TYPE_CHECKING:
+    from mesh_proxy.names_dns import DnsNames
+
+AGAIN_S, LONGEST_AGAIN_S = 0.5, 15.0
+JITTER = 0.1
 log = logging.getLogger(__name__)
 
 
-async def keep_resolved(targets: Iterable[LiveTarget], clock: Clock) -> None:
-    """Keep the addresses of ENDPOINTS targets fresh; what does not resolve keeps the addresses it had. Never returns."""
-    while True:
-        for target in targets:
-            discovery = target.spec.discovery
-            if isinstance(discovery, Dns) and discovery.response == "ENDPOINTS":
-                await resolve(target, discovery.hostname, clock)
-        await clock.sleep(REFRESH_S)
+class Discovery:
+    """Follows the endpoints of targets, one task for each; ``follow`` other targets at any time, ``close`` in the end.
+
+    A source that has no answer leaves its target the endpoints it had; it is asked again after a growing while.
+    """
+
+    def __init__(self, clock: Clock, random: Random, dns_server: str | None = None) -> None:
+        self._clock, self._random = clock, random
+        self._servers = [dns_server] if dns_server else []
+        self._names: DnsNames | None = None
+        self._tasks: dict[LiveTarget, asyncio.Task[None]] = {}
+        self.lookups = self.failures = 0
+
+    def follow(self, targets: Iterable[LiveTarget]) -> None:
+        """Keep the endpoints of these targets, and of no others."""
+        wanted = set(targets)
+        for target in [target for target in self._tasks if target not in wanted]:
+            self._tasks.pop(target).cancel()
+        for target in wanted - self._tasks.keys():
+            if (source := self._source(target.spec)) is not None:
+                self._tasks[target] = asyncio.create_task(self._keep(target, source))
+
+    async def close(self) -> None:
+        """Ask no more."""
+        tasks = list(self._tasks.values())
+        self._tasks.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._names is not None:
+            await self._names.close()
+
+    async def _keep(self, target: LiveTarget, source: EndpointSource) -> None:
+        told, missed = "", 0
+        while True:
+            self.lookups += 1
+            try:
+                found = await source.find()
+            except NotFound as problem:
+                missed += 1
+                self.failures += 1
+                if str(problem) != told:
+                    told = str(problem)
+                    log.warning("the endpoints of %s stay as they are: %s", target.name, told)
+                wait = backoff_s(missed, 0.5 + self._random.random() / 2, base_s=AGAIN_S, cap_s=LONGEST_AGAIN_S)
+            else:
+                told, missed = "", 0
+                adopt(target, found.places, self._clock.monotonic())
+                wait = found.for_s * (1 + JITTER * self._random.random())  # so that proxies do not ask in step
+            await self._clock.sleep(wait)
+
+    def _source(self, spec: Target) -> EndpointSource | None:
+        """Return the source of a target's endpoints; None when they are fixed. What weighs much is loaded by who needs it."""
+        known = spec.discovery
+        if isinstance(known, Dns) and known.is_followed:
+            from mesh_proxy.names_dns import DnsEndpoints, DnsNames  # noqa: PLC0415 - c-ares: 3 MB
+
+            self._names = self._names or DnsNames(self._servers)
+            return DnsEndpoints(self._names, known.hostname, spec.port, known.ip_preference)
+        if isinstance(known, FileEndpoints):
+            return WatchedFile(known.path)
+        if isinstance(known, CloudMap):
+            from mesh_proxy.cloud_map import CloudMapEndpoints  # noqa: PLC0415 - botocore: 20 MB
+
+            return CloudMapEndpoints(known, spec.port)
+        return None
 
 
-async def resolve(target: LiveTarget, hostname: str, clock: Clock) -> None:
-    """Give the target every address that ``hostname`` has now."""
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(hostname, target.spec.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        log.warning("%s does not resolve: %s", hostname, error)
-        return
-    addresses = sorted({f"{address[4][0]}:{target.spec.port}" for address in found})
-    if addresses != list(target.pools):
-        target.replace([Place(address) for address in addresses], clock.monotonic())
-
-
-def begin(target: LiveTarget) -> None:
-    """Give a LOADBALANCER target its one address, which is resolved whenever a connection is opened."""
-    discovery = target.spec.discovery
-    if isinstance(discovery, Dns) and discovery.response == "LOADBALANCER":
-        target.replace([Place(f"{discovery.hostname}:{target.spec.port}")], 0.0)
+def adopt(target: LiveTarget, places: Sequence[Place], now: float) -> None:
+    """Give the target the places that were found, if they are not those it has."""
+    if {place.address: place for place in places} != {place.address: place for place in target.places}:
+        log.info("%s is at %s", target.name, ", ".join(place.address for place in places) or "no address")
+        target.replace(places, now)

@@ -7,8 +7,8 @@ from random import Random
 from core.clock import Clock, SystemClock
 from core.faults import Fault
 from mesh_model.table import RouteTable, Target
-from mesh_proxy import discovery
 from mesh_proxy.circuit import Change
+from mesh_proxy.discovery import Discovery
 from mesh_proxy.events import MeshEvent
 from mesh_proxy.listening import Door
 from mesh_proxy.mesh_files import read_table
@@ -46,7 +46,7 @@ class Proxy:
         self.accepted, self.rejected = 1, 0
         self.draining = False
         self._servers: list[asyncio.Server] = []
-        self._resolving: asyncio.Task[None] | None = None
+        self.discovery = Discovery(self._clock, self._random, settings.dns_server)
         self._ticker: asyncio.TimerHandle | None = None
         self._ticks = 0
 
@@ -63,7 +63,7 @@ class Proxy:
         self.ingress_port = await self._listen("ingress", self.settings.ingress_port)
         self.egress_port = await self._listen("egress", self.settings.egress_port)
         self.telemetry.start()
-        self._resolve()
+        self.discovery.follow(self.live.targets)
         self._tick()
         self._tell_config("accepted", "started")
 
@@ -84,7 +84,7 @@ class Proxy:
             raise
         self.telemetry.describe(self._resource(table))
         self._follow(live, tls)
-        self._resolve()
+        self.discovery.follow(live.targets)
         for target in old.targets:
             if target not in live.targets:
                 target.retire()
@@ -107,9 +107,7 @@ class Proxy:
             side.abort()
         if self._ticker is not None:
             self._ticker.cancel()
-        if self._resolving is not None:
-            self._resolving.cancel()
-            await asyncio.wait([self._resolving])
+        await self.discovery.close()
         for target in self.live.targets:
             target.retire()
         await self._clock.sleep(0)
@@ -148,17 +146,9 @@ class Proxy:
         for context, change in self.keyring.look(certain=certain):
             self.telemetry.tell(MeshEvent(change, self.service, target=context.name))
 
-    def _resolve(self) -> None:
-        """Find the addresses of the present targets, now and from time to time."""
-        if self._resolving is not None:
-            self._resolving.cancel()
-        self._resolving = asyncio.create_task(discovery.keep_resolved(self.live.targets, self._clock))
-
     def _make_target(self, spec: Target) -> LiveTarget:
         tls = self.keyring.client(spec.tls, spec.protocol) if spec.tls is not None else None
-        target = LiveTarget(spec, self._tell_change, random=self._random, zone=self.settings.zone, tls=tls)
-        discovery.begin(target)
-        return target
+        return LiveTarget(spec, self._tell_change, random=self._random, zone=self.settings.zone, tls=tls)
 
     def _tell_change(self, target: LiveTarget, change: Change, trace_id: bytes) -> None:
         inside = target in self.live.applications  # the ingress does not know its callers

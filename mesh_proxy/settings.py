@@ -7,7 +7,8 @@ from pathlib import Path
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
     """Which mesh file (or folder) to follow, which virtual node to stand beside, where to listen (port 0: any free one), where
-    to report; ``zone`` is where it runs. ``gateway``: ``virtual_node`` names a virtual gateway to stand for."""
+    to report; ``zone`` is where it runs; ``dns_server`` (host:port) is asked instead of the system's. ``gateway``:
+    ``virtual_node`` names a virtual gateway to stand for."""
 
     mesh_file: Path
     virtual_node: str
@@ -22,3 +23,4 @@ class ProxySettings:
     max_body_bytes: int | None = None
     zone: str = ""
     gateway: bool = False
+    dns_server: str | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from random import Random
 
-from mesh_model.endpoints import StaticEndpoints
+from mesh_model.endpoints import Dns, StaticEndpoints
 from mesh_model.node_policies import balancing_of, outliers_of
 from mesh_model.table import Target
 from mesh_proxy.circuit import Change, Circuit, Result, State
@@ -40,8 +40,8 @@ class LiveTarget:
         self._untold_overflows = 0
         self._tell_overflow_at = 0.0
         self._now = 0.0
-        if isinstance(spec.discovery, StaticEndpoints):
-            self.replace([Place(each.address, zone=each.zone) for each in spec.discovery.endpoints], 0.0)
+        self.places: Sequence[Place] = ()
+        self.replace(fixed_places(spec), 0.0)
 
     def __repr__(self) -> str:
         return f"<LiveTarget {self.name} {self.circuit.state} {self.active} active {list(self.pools.values())}>"
@@ -58,6 +58,7 @@ class LiveTarget:
 
     def replace(self, places: Sequence[Place], now: float) -> None:
         """Take over the places at which the target is found now."""
+        self.places = places
         addresses = dict.fromkeys(place.address for place in places)
         for gone in [address for address in self.pools if address not in addresses]:
             self.pools.pop(gone).retire()
@@ -123,3 +124,13 @@ class LiveTarget:
     def state(self) -> State:
         """The state of the circuit."""
         return self.circuit.state
+
+
+def fixed_places(spec: Target) -> list[Place]:
+    """Return the places that the mesh file itself tells; a name that is not followed is one, resolved for every connection."""
+    known = spec.discovery
+    if isinstance(known, StaticEndpoints):
+        return [Place(each.address, zone=each.zone) for each in known.endpoints]
+    if isinstance(known, Dns) and not known.is_followed:
+        return [Place(f"{known.hostname}:{spec.port}")]
+    return []
