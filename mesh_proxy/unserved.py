@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from core.faults import Fault
-from mesh_model.endpoints import CloudMap, FileEndpoints
 from mesh_model.matches import Match
 from mesh_model.table import RouteEntry, RouteTable
 
@@ -36,8 +35,6 @@ _NOT_YET: tuple[tuple[str, Callable[[RouteTable], bool]], ...] = (
     ("the protocol grpc", lambda table: "grpc" in _protocols(table)),
     ("the protocol tcp", lambda table: "tcp" in _protocols(table)),
     ("healthCheck of a target", lambda table: any(each.health_check for each in table.targets)),
-    ("serviceDiscovery.file", lambda table: any(isinstance(each.discovery, FileEndpoints) for each in table.targets)),
-    ("serviceDiscovery.awsCloudMap", lambda table: any(isinstance(each.discovery, CloudMap) for each in table.targets)),
     ("logging.accessLog", lambda table: table.access_log is not None),
 )
 
