@@ -27,7 +27,7 @@ demo: setup ## run the demo mesh and its dashboard (DURATION=60 stops by itself 
 test: setup system-needs lint types imports unit ## lint, types, import contracts and all tests
 
 test-faults: setup system-needs ## all faults in full: 25 kills of each part, 60 s without a store or with a full disk, 30 s without Kafka, 1 M attribute keys
-	@MESHSCOPE_TEST_ALL_FAULTS=1 $(BIN)/pytest -s tests/e2e/test_kafka_faults.py tests/e2e/test_embedded_faults.py tests/integration/test_embedded_bus.py
+	@MESHSCOPE_TEST_ALL_FAULTS=1 $(BIN)/pytest -s tests/e2e/test_kafka_faults.py tests/e2e/test_embedded_faults.py tests/integration/test_embedded_bus.py tests/integration/test_proxy_tls_rotation.py
 
 kafka-up: ## start one Apache Kafka node on 127.0.0.1:9092 (data in data/kafka)
 	@deploy/kafka/kafka up

@@ -62,7 +62,19 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
     connection. One object is both ends of the way, and one read of the socket is one read within: fewer calls.
     """
 
-    __slots__ = ("_closing", "_end", "_incoming", "_inner", "_make", "_on_shaken", "_outgoing", "_tls", "_transport", "peer")
+    __slots__ = (
+        "_closing",
+        "_end",
+        "_incoming",
+        "_inner",
+        "_make",
+        "_on_shaken",
+        "_outgoing",
+        "_silent",
+        "_tls",
+        "_transport",
+        "peer",
+    )
 
     _transport: asyncio.Transport
     _tls: ssl.SSLObject
@@ -72,7 +84,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._on_shaken: Ended | None = on_shaken
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._inner: asyncio.Protocol | None = None
-        self._closing = False
+        self._closing, self._silent = False, True
         self.peer: Peer | None = None
 
     def __repr__(self) -> str:
@@ -105,6 +117,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             self._transport.write(self._outgoing.read())
         received = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if received and not self._closing and self._inner is not None:
+            self._silent = False
             self._inner.data_received(received)
         if broken is not None or not piece:
             self._ended(broken)
@@ -119,6 +132,8 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._closing = True
         inner, self._inner = self._inner, None
         if inner is not None:
+            if exc is not None and self._silent:  # a server that refuses our certificate may be gone before its alert is read
+                self._end.failed("cut")
             inner.connection_lost(exc)
         self._shaken(TlsRefused("closed"))
 
