@@ -91,10 +91,12 @@ class Exchange:
         self._started = now = side.clock.monotonic()
         if side.telemetry.on:
             self._trace = Trace(side, head)
-        route = side.routes.match(head.host, head.path)
+        route = side.routes.match(head)
         if route is None:
             self._rescue(rescue.NO_ROUTE)
             return
+        if route.rewrite is not None:
+            self.outgoing = route.rewrite(head)
         self._route, self._lane = route, route.lanes.pick()
         self._lane.target.active += 1
         if self.body.complete:

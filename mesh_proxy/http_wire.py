@@ -95,15 +95,18 @@ def split_target(target: bytes) -> tuple[bytes, bytes | None]:
     return (slash + path if slash else b"/" + question + query), authority
 
 
+_NEEDLESSLY_ESCAPED = re.compile(rb"%(?:2[DdEe]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])")
+"""Letters, digits, `-`, `.`, `_` and `~`: escaped or not they mean the same."""
+
+
 def plain_path(path: bytes) -> bytes:
-    """Return a path as routes compare it: dot segments resolved, slashes merged; the query stays as it is.
+    """Return a path as routes compare it: dot segments resolved, slashes merged, needless escapes undone; the query stays.
 
     A path that would lead out of the root is no path: the result is empty."""
-    if b"//" not in path and b"/." not in path and b"%2" not in path:
+    if b"//" not in path and b"/." not in path and b"%" not in path:
         return path
     route, question, query = path.partition(b"?")
-    for escaped, meant in ((b"%2e", b"."), (b"%2E", b".")):
-        route = route.replace(escaped, meant)
+    route = _NEEDLESSLY_ESCAPED.sub(lambda escape: bytes.fromhex(escape[0][1:].decode()), route)
     directory = route.endswith((b"/", b"/.", b"/.."))
     inside = posixpath.normpath(route.lstrip(b"/") or b".")
     if inside == b".." or inside.startswith(b"../"):

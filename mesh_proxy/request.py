@@ -13,7 +13,8 @@ class RequestHead(NamedTuple):
     """What a request's head says (a tuple: one is made per request, and a frozen dataclass costs three times as much).
 
     ``lines`` are the headers that go on as they are; ``chunked``: the body's length is not known; ``last``: the client asked
-    to close; ``trailers``: the client takes trailers; ``grpc``: the answer to it is read by a gRPC client.
+    to close; ``trailers``: the client takes trailers; ``grpc``: the answer to it is read by a gRPC client; ``port``: the
+    one that the connection was made to before it was redirected here, 0 when it was not.
     """
 
     method: bytes
@@ -30,6 +31,7 @@ class RequestHead(NamedTuple):
     trailers: bool = False
     grpc: bool = False
     scheme: bytes = b"http"
+    port: int = 0
 
     @property
     def has_body(self) -> bool:

@@ -1,4 +1,4 @@
-"""A compiled route table bound to live targets: from Host and path to a route."""
+"""A compiled route table bound to live targets: from a request's head to a route."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from mesh_model.resources import Timeout
 from mesh_model.table import ANY_HOST, RouteEntry, RouteTable, Target, VirtualHost
 from mesh_proxy.http_wire import host_name
+from mesh_proxy.matching import Asked, Check, behind, checks_of, prefix_of
+from mesh_proxy.request import RequestHead
 from mesh_proxy.retry import NO_RETRIES, RetryRule, rule_of
+from mesh_proxy.rewrites import Rewriter, rewriter
 from mesh_proxy.spans import Hop, HopSpans
 from mesh_proxy.target import LiveTarget
 from mesh_proxy.weights import WeightedChoice
@@ -25,43 +28,65 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class LiveRoute:
-    """Where requests with a path prefix go."""
+    """Where requests go whose path begins with ``prefix`` and that pass the ``checks`` (None: there are none)."""
 
     entry: RouteEntry
     prefix: bytes
     lanes: WeightedChoice[Lane]
     rule: RetryRule
     timeout: Timeout
+    checks: tuple[Check, ...] | None = None
+    rewrite: Rewriter | None = None
 
 
 class LiveRoutes:
     """The routes of one direction. Immutable: a reload replaces it whole, requests in flight keep theirs."""
 
-    __slots__ = ("_by_authority", "_by_host", "_for_any", "direction", "unrouted")
+    __slots__ = ("_by_authority", "_by_ending", "_by_host", "_for_any", "direction", "unrouted")
 
     def __init__(self, direction: str, hosts: Mapping[str, tuple[LiveRoute, ...]]) -> None:
         self.direction = direction
         self.unrouted = HopSpans(Hop(direction))
         self._by_host = hosts
         self._for_any = hosts.get(ANY_HOST, ())
+        endings = sorted((host[1:] for host in hosts if host[0] == ANY_HOST and host != ANY_HOST), key=len, reverse=True)
+        self._by_ending = tuple((ending, hosts[ANY_HOST + ending]) for ending in endings)
         self._by_authority: dict[bytes, tuple[LiveRoute, ...]] = {}
 
-    def match(self, authority: bytes, path: bytes) -> LiveRoute | None:
-        """Return the first route of the host whose prefix the path has; the authority's port and case do not matter."""
-        routes = self._by_authority.get(authority)
+    def match(self, head: RequestHead) -> LiveRoute | None:
+        """Return the first route of the host that the request is for; the authority's port and case do not matter."""
+        routes = self._by_authority.get(head.host)
         if routes is None:
-            routes = self._remember(authority)
+            routes = self._remember(head.host)
+        path, asked = head.path, None
         for route in routes:
             if path.startswith(route.prefix):
-                return route
+                if route.checks is None:  # the plain case: nothing is asked beside the prefix, and nothing is made
+                    return route
+                asked = asked or Asked(head)
+                if _all_hold(route.checks, asked):
+                    return route
         return None
 
     def _remember(self, authority: bytes) -> tuple[LiveRoute, ...]:
         if len(self._by_authority) >= REMEMBERED_HOSTS:
             self._by_authority.clear()
-        routes = self._by_host.get(host_name(authority), self._for_any)
+        name = host_name(authority)
+        routes = self._by_host.get(name)
+        if routes is None:
+            routes = self._ending(name)
         self._by_authority[authority] = routes
         return routes
+
+    def _ending(self, name: str) -> tuple[LiveRoute, ...]:
+        return next((routes for ending, routes in self._by_ending if name.endswith(ending)), self._for_any)
+
+
+def _all_hold(checks: tuple[Check, ...], asked: Asked) -> bool:
+    for check in checks:  # noqa: SIM110 - all() with a generator costs twice as much
+        if not check(asked):
+            return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +108,45 @@ def bind(
     inside = {spec.name: kept.get(spec) or make_target(spec) for spec in (each.application for each in table.ingress) if spec}
     called = {spec.name: kept.get(spec) or make_target(spec) for spec in table.targets}
     hosts = table.ingress[0].hosts if table.ingress else ()
+    bound = _Binder(called | inside, frozenset(inside), chance)
     return LiveTable(
         table=table,
-        ingress=_routes(INBOUND, hosts, inside, chance),
-        egress=_routes(OUTBOUND, table.egress, called, chance),
+        ingress=bound.routes(INBOUND, hosts),
+        egress=bound.routes(OUTBOUND, table.egress),
         targets=(*called.values(), *inside.values()),
         applications=tuple(inside.values()),
     )
 
 
-def _routes(
-    direction: str, hosts: Iterable[VirtualHost], targets: Mapping[str, LiveTarget], chance: Callable[[], float]
-) -> LiveRoutes:
-    return LiveRoutes(
-        direction,
-        {host.host.lower(): tuple(_route(direction, entry, targets, chance) for entry in host.routes) for host in hosts},
-    )
+@dataclass(frozen=True, slots=True)
+class _Binder:
+    """Ties the routes of a table to targets; nothing is tried again towards the applications ``inside``."""
 
+    targets: Mapping[str, LiveTarget]
+    inside: frozenset[str]
+    chance: Callable[[], float]
 
-def _route(direction: str, entry: RouteEntry, targets: Mapping[str, LiveTarget], chance: Callable[[], float]) -> LiveRoute:
-    lanes = [_lane(direction, entry, targets[choice.target]) for choice in entry.choices]
-    return LiveRoute(
-        entry=entry,
-        prefix=entry.path.encode(),
-        lanes=WeightedChoice(lanes, [choice.weight for choice in entry.choices], chance),
-        rule=rule_of(entry.retry) if direction == OUTBOUND else NO_RETRIES,
-        timeout=entry.timeout,
-    )
+    def routes(self, direction: str, hosts: Iterable[VirtualHost]) -> LiveRoutes:
+        """Return the routes of one direction."""
+        return LiveRoutes(
+            direction, {host.host.lower(): tuple(self._route(direction, each) for each in host.routes) for host in hosts}
+        )
+
+    def _route(self, direction: str, entry: RouteEntry) -> LiveRoute:
+        lanes = [_lane(direction, entry, self.targets[choice.target]) for choice in entry.choices]
+        rewrite = rewriter(entry.rewrite, entry.match.path)
+        checks = list(checks_of(entry.match))
+        if entry.behind is not None and (after := behind(rewrite, entry.behind)):
+            checks.append(after)
+        return LiveRoute(
+            entry=entry,
+            prefix=prefix_of(entry.match),
+            lanes=WeightedChoice(lanes, [choice.weight for choice in entry.choices], self.chance),
+            rule=NO_RETRIES if self.inside.intersection(choice.target for choice in entry.choices) else rule_of(entry.retry),
+            timeout=entry.timeout,
+            checks=tuple(checks) or None,
+            rewrite=rewrite,
+        )
 
 
 def _lane(direction: str, entry: RouteEntry, target: LiveTarget) -> Lane:

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from core.faults import Fault
-from mesh_model.matches import Match
-from mesh_model.table import RouteEntry, RouteTable
+from mesh_model.table import RouteTable
 
 
 class NotServedYet(Fault):
@@ -18,19 +17,8 @@ def _protocols(table: RouteTable) -> set[str]:
     return {each.protocol for each in table.ingress} | {each.protocol for each in table.targets}
 
 
-def _entries(table: RouteTable) -> list[RouteEntry]:
-    hosts = [*table.egress, *(host for each in table.ingress for host in each.hosts)]
-    return [route for host in hosts for route in (*host.routes, *host.tcp)]
-
-
-def _more_than_a_prefix(entry: RouteEntry) -> bool:
-    return entry.match.path.kind != "prefix" or entry.match != Match(entry.match.path)
-
-
 _NOT_YET: tuple[tuple[str, Callable[[RouteTable], bool]], ...] = (
     ("more than one listener of one virtual node or gateway", lambda table: len(table.ingress) > 1),
-    ("matching by anything but a prefix", lambda table: any(_more_than_a_prefix(each) for each in _entries(table))),
-    ("the routes of a gateway", lambda table: any(each.application is None for each in table.ingress)),
     ("the protocol http2", lambda table: "http2" in _protocols(table)),
     ("the protocol grpc", lambda table: "grpc" in _protocols(table)),
     ("the protocol tcp", lambda table: "tcp" in _protocols(table)),
