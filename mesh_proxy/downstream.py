@@ -10,6 +10,7 @@ import httptools
 from mesh_proxy import rescue
 from mesh_proxy.exchange import Exchange
 from mesh_proxy.head_reader import HEAD_TOO_LARGE, HeadReader, Refused
+from mesh_proxy.http2_downstream import Http2Downstream
 from mesh_proxy.http_wire import CHUNKED, CLOSE, CONTINUE, KEEP_ALIVE, chunk, last_chunk, no_body_follows, own_reply, status_line
 from mesh_proxy.spans import attribute
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LINGER_TICKS = 2
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 LONGEST_HOST = 255
 
 
@@ -209,6 +211,9 @@ class Downstream(asyncio.Protocol):
             self._feed(data)
         except httptools.HttpParserError as error:
             cause = error.__context__
+            if cause is None and self._parser.get_method() == b"PRI":  # after that the parser stops at HTTP/2's preface only
+                self._become_http2(data)
+                return
             if cause is not None and not isinstance(cause, Refused):
                 log.error("a request met a fault of the proxy", exc_info=cause)
             self._malformed(cause if isinstance(cause, Refused) else Refused(400, "Bad Request"))
@@ -286,6 +291,15 @@ class Downstream(asyncio.Protocol):
             except httptools.HttpParserUpgrade as upgrade:  # an offer that is not taken up; the connection goes on as it was
                 data = data[upgrade.args[0] :]
                 self._parser = httptools.HttpRequestParser(self)
+
+    def _become_http2(self, data: bytes) -> None:
+        """The client has opened the connection with HTTP/2's preface; what came of it before ``data`` is known."""
+        before = PREFACE[: self._unparsed - len(data)]
+        self._side.connections.discard(self)
+        http2 = Http2Downstream(self._side)
+        self.transport.set_protocol(http2)
+        http2.connection_made(self.transport)
+        http2.data_received(before + data)
 
     def _take(self, exchange: Exchange) -> None:
         if self._current is None and not self._waiting:

@@ -10,8 +10,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from core.backoff import backoff_s
-from mesh_proxy import rescue
+from mesh_proxy import grpc_status, rescue
 from mesh_proxy.circuit import Result
+from mesh_proxy.grpc_status import NO_STATUS
 from mesh_proxy.outlier import Endpoint
 from mesh_proxy.request import NO_BODY, RequestBody, RequestHead
 from mesh_proxy.rescue import Rescue
@@ -51,6 +52,7 @@ class Exchange:
         "_way",
         "body",
         "finished",
+        "grpc_status",
         "head",
         "outgoing",
         "quiet_ticks",
@@ -73,6 +75,7 @@ class Exchange:
         self.finished = self._answered = self._attempting = self._retrying = False
         self._flags = ""
         self._caller = b""
+        self.grpc_status = NO_STATUS
 
     def __repr__(self) -> str:
         return f"<Exchange {self.head.method.decode()} {self.head.path.decode()} attempt {self._attempts} status {self._status}>"
@@ -143,11 +146,15 @@ class Exchange:
         assert self._route is not None
         if status >= 500:
             self._report(Result.FAILED)
+        elif self.head.grpc:
+            if bodiless:
+                self._report_grpc()
         elif self._endpoint is not None and self._endpoint.ejected_at is None:
             self._endpoint.failures = 0  # the way of nearly all requests
         else:
             self._report(Result.SUCCEEDED)
-        if status in self._route.rule.statuses and self._try_again(status, retry_after):
+        outcome = self.grpc_status if self.grpc_status > 0 else status
+        if outcome in self._route.rule.statuses and self._try_again(outcome, retry_after, status):
             return
         if self._route.rule.per_try_s:
             self._side.unwatch_try(self, self._route.rule.per_try_s)
@@ -169,6 +176,8 @@ class Exchange:
     def response_complete(self, trailers: tuple[bytes, ...]) -> None:
         """The response is complete."""
         self._way = None
+        if trailers and self.head.grpc:
+            self._report_grpc()
         self._client.answer_end(trailers)
         self._end_attempt(self._status, "", "")
         self._finish()
@@ -245,7 +254,7 @@ class Exchange:
             self._report(Result.ABANDONED)
             self._rescue(rescue.OVERFLOW)
 
-    def _try_again(self, outcome: int | Failure, retry_after: bytes = b"") -> bool:
+    def _try_again(self, outcome: int | Failure, retry_after: bytes = b"", status: int = 0) -> bool:
         """Plan another attempt if the policy, the budget, the body and the time allow it; else note the further flag."""
         assert self._lane is not None
         assert self._endpoint is not None
@@ -268,7 +277,8 @@ class Exchange:
             why = rescue.UNANSWERED[outcome]
             self._end_attempt(0, why.flag, why.error)
         else:
-            self._end_attempt(outcome, "", "")
+            self._end_attempt(status, "", "")
+            self.grpc_status = NO_STATUS
         self._retrying = True
         target.active_retries += 1
         self._side.counts.retries += 1
@@ -304,8 +314,13 @@ class Exchange:
         self._flags = rescue.joined(why.flag, self._flags)
         self._finish(whole=False)
 
-    def _report(self, result: Result) -> None:
-        if self._endpoint is not None and not self._answered:
+    def _report_grpc(self) -> None:
+        """Tell what a gRPC status says of the endpoint; it comes with the trailers, when the answer has long begun."""
+        failed = grpc_status.as_http(max(self.grpc_status, 0)) >= 500
+        self._report(Result.FAILED if failed else Result.SUCCEEDED, late=True)
+
+    def _report(self, result: Result, *, late: bool = False) -> None:
+        if self._endpoint is not None and (late or not self._answered):
             assert self._lane is not None
             trace_id = self._trace.trace_id if self._trace is not None else b""
             self._lane.target.report(self._endpoint, result, self._side.clock.monotonic(), trace_id)
@@ -334,7 +349,9 @@ class Exchange:
         if self._trace is not None:
             at = self._pool.span_attributes if self._pool is not None else b""
             now = self._side.clock.monotonic()
-            self._trace.end_attempt(self._lane.spans, (self._attempt_at, now), status, flag, error, self._attempts - 1, at)
+            self._trace.end_attempt(
+                self._lane.spans, (self._attempt_at, now), status, flag, error, self._attempts - 1, at, self.grpc_status
+            )
         self._endpoint = self._pool = None
 
     def _end_retry(self) -> None:
@@ -358,7 +375,12 @@ class Exchange:
         if self._trace is not None:
             spans = self._lane.spans if self._lane is not None else side.routes.unrouted
             self._trace.end(
-                spans, (self._started, side.clock.monotonic()), self._status, self._flags, client.span_attributes(self.head.host)
+                spans,
+                (self._started, side.clock.monotonic()),
+                self._status,
+                self._flags,
+                client.span_attributes(self.head.host),
+                self.grpc_status,
             )
         if whole:
             client.done()

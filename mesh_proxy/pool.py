@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mesh_model.resources import ConnectionPool
 from mesh_proxy.retry import Failure
@@ -26,6 +26,7 @@ class Overflow(Enum):
 
     CONNECTIONS = "connections_overflow"
     PENDING = "pending_overflow"
+    REQUESTS = "requests_overflow"
 
 
 @dataclass(slots=True)
@@ -39,6 +40,8 @@ class Limits:
     endpoints: int = 1
     connections: int = 0
     pending: int = 0
+    requests: int = 0
+    """Those that have a stream of an HTTP/2 connection; one HTTP/1.1 connection is one request."""
 
     @property
     def connections_full(self) -> bool:
@@ -50,10 +53,16 @@ class Limits:
         """Whether no further request may wait."""
         return self.pending >= self.most.max_pending_requests * self.endpoints
 
+    @property
+    def requests_full(self) -> bool:
+        """Whether no further request may be under way."""
+        return self.requests + self.pending >= self.most.max_requests * self.endpoints
+
 
 class Pool:
-    """Connections to one endpoint. The connection used last is used first, so that a calm pool shrinks."""
+    """HTTP/1.1 connections to one endpoint. The connection used last is used first, so that a calm pool shrinks."""
 
+    per_connection = 1
     __slots__ = (
         "_connecting",
         "_limits",
@@ -154,7 +163,7 @@ class Pool:
 
     def _grow(self) -> None:
         """Open a connection if more requests wait than connections are on their way; the first is always allowed."""
-        if len(self._waiting) <= self._connecting:
+        if len(self._waiting) <= self._connecting * self.per_connection:
             return
         if self._limits.connections_full and (self._open or self._connecting):
             self._on_overflow(Overflow.CONNECTIONS)
@@ -172,19 +181,35 @@ class Pool:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 if tls is None:
-                    _, upstream = await loop.create_connection(lambda: Upstream(self), host, int(port))
+                    _, upstream = await loop.create_connection(self._make, host, int(port))
                 else:
-                    upstream = await tls.connect(host, int(port), lambda _: Upstream(self))
+                    upstream = await tls.connect(host, int(port), self._make)
+                await self._ready(upstream)
         except OSError:  # TimeoutError and failures to resolve the name are OSErrors too
             self._connecting -= 1
             self._limits.connections -= 1
-            if self._waiting:
-                self._next_waiting().attempt_failed(Failure.CONNECT)
-            self._grow()
+            self._unconnected()
             return
         self._connecting -= 1
+        self._connected(upstream)
+
+    def _make(self, alpn: str | None = None) -> Any:
+        """Return the protocol of a new connection; ``alpn`` is what a TLS handshake agreed on."""
+        return Upstream(self)
+
+    async def _ready(self, upstream: Any) -> None:
+        """Wait until a new connection can serve. Raises OSError."""
+
+    def _connected(self, upstream: Any) -> None:
+        """A new connection can serve."""
         self._open.add(upstream)
         self.release(upstream)
+
+    def _unconnected(self) -> None:
+        """No connection came about: one of those that wait has tried."""
+        if self._waiting:
+            self._next_waiting().attempt_failed(Failure.CONNECT)
+        self._grow()
 
     def _next_waiting(self) -> "Exchange":
         self._limits.pending -= 1

@@ -30,6 +30,8 @@ UNANSWERED = {
     Failure.CONNECT: Rescue("UF", 503, _RESET + "connection failure", "connect_failure"),
     Failure.RESET: Rescue("UC", 503, _RESET + "connection termination", "reset"),
     Failure.TIMEOUT: TIMED_OUT,
+    Failure.REFUSED: Rescue("UR", 503, _RESET + "remote refused stream reset", "reset"),
+    Failure.REMOTE_RESET: Rescue("UR", 503, _RESET + "remote reset", "reset"),
     Failure.PROTOCOL: Rescue("UPE", 502, _RESET + "protocol error", "reset"),
 }
 FURTHER_FLAG = {Verdict.LIMIT_REACHED: "URX", Verdict.BUDGET_SPENT: "UO"}

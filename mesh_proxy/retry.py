@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mesh_model.resources import RetryPolicy
+from mesh_proxy.grpc_status import RETRY_EVENTS
 
 REPLAYABLE_BODY_BYTES = 65_536
 BUDGET_MINIMUM = 3
@@ -17,6 +18,8 @@ class Failure(Enum):
     RESET = "reset"
     TIMEOUT = "timeout"
     PROTOCOL = "protocol_error"
+    REFUSED = "refused_stream"
+    REMOTE_RESET = "remote_reset"
 
 
 class Verdict(Enum):
@@ -30,7 +33,10 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RetryRule:
-    """A retry policy as the proxy asks it; ``per_try_s`` 0 means that a try has no time limit of its own."""
+    """A retry policy as the proxy asks it; ``per_try_s`` 0 means that a try has no time limit of its own.
+
+    ``statuses`` are HTTP's (from 100) and gRPC's (to 16, of answers without a body).
+    """
 
     limit: int
     per_try_s: float = 0.0
@@ -39,8 +45,12 @@ class RetryRule:
 
 
 NO_RETRIES = RetryRule(0)
-DEFAULT_RULE = RetryRule(2, statuses=frozenset({503}), failures=frozenset({Failure.CONNECT, Failure.RESET}))
-"""App Mesh's policy for routes without one: connect failure, refused stream, reset and 503, twice."""
+DEFAULT_RULE = RetryRule(
+    2,
+    statuses=frozenset({503, RETRY_EVENTS["unavailable"]}),
+    failures=frozenset({Failure.CONNECT, Failure.RESET, Failure.REFUSED, Failure.REMOTE_RESET}),
+)
+"""App Mesh's policy for routes without one: connect failure, refused stream, reset, gRPC unavailable and 503, twice."""
 
 _UNANSWERED = frozenset(Failure)
 _STATUSES = {
@@ -51,7 +61,7 @@ _STATUSES = {
 _FAILURES = {
     "server-error": _UNANSWERED,  # no answer counts as the 502, 503 or 504 it becomes, as Envoy's 5xx and gateway-error do
     "gateway-error": _UNANSWERED,
-    "stream-error": frozenset({Failure.RESET}),  # HTTP/1 has no refused stream; a connection closed unanswered is its kin
+    "stream-error": frozenset({Failure.REFUSED, Failure.RESET}),  # HTTP/1's kin is a connection closed unanswered
     "connection-error": frozenset({Failure.CONNECT}),
 }
 
@@ -61,10 +71,11 @@ def rule_of(policy: RetryPolicy | None) -> RetryRule:
     if policy is None:
         return DEFAULT_RULE
     events = policy.http_events | policy.tcp_events
+    grpc = frozenset(RETRY_EVENTS[event] for event in policy.grpc_events)
     return RetryRule(
         limit=policy.max_retries,
         per_try_s=policy.per_retry_timeout_s,
-        statuses=frozenset().union(*(_STATUSES.get(event, frozenset()) for event in events)),
+        statuses=grpc.union(*(_STATUSES.get(event, frozenset()) for event in events)),
         failures=frozenset().union(*(_FAILURES.get(event, frozenset()) for event in events)),
     )
 

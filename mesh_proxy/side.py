@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from core.clock import Clock
 from mesh_proxy.deadlines import Deadlines
 from mesh_proxy.downstream import Downstream
+from mesh_proxy.http2_downstream import Http2Downstream
 from mesh_proxy.routing import LiveRoutes
 from mesh_proxy.telemetry import Telemetry
 
@@ -53,7 +54,7 @@ class Side:
         self.telemetry, self.clock, self.random = telemetry, clock, random
         self.limits = limits or TrafficLimits()
         self.counts = Counts()
-        self.connections: set[Downstream] = set()
+        self.connections: set[Downstream | Http2Downstream] = set()
         self.draining = False
         self._requests: Deadlines[Exchange] = Deadlines()
         self._tries: Deadlines[Exchange] = Deadlines()
@@ -65,7 +66,7 @@ class Side:
 
     def protocol(self, alpn: str | None = None) -> asyncio.Protocol:
         """Return the protocol for an accepted connection; ``alpn`` is what a TLS handshake agreed on."""
-        return Downstream(self)
+        return Http2Downstream(self) if alpn == "h2" else Downstream(self)
 
     @property
     def in_flight(self) -> int:

@@ -47,10 +47,21 @@ class HopSpans:
         self._common = b"".join(attribute(key, value) for key, value in common.items() if value)
 
     def server(
-        self, context: TraceContext, span_id: bytes, times: tuple[int, int], method: bytes, status: int, flags: str, more: bytes
+        self,
+        context: TraceContext,
+        span_id: bytes,
+        times: tuple[int, int],
+        method: bytes,
+        status: int,
+        flags: str,
+        more: bytes,
+        error: str = "",
     ) -> bytes:
-        """Return the span of the request received; ``more`` are attributes of this very request."""
-        key = (SERVER, method, status, flags, "")
+        """Return the span of the request received; ``more`` are attributes of this very request.
+
+        ``method`` is HTTP's, or ``service/method`` of a gRPC call, whose ``error`` is not to be seen in ``status``.
+        """
+        key = (SERVER, method, status, flags, error)
         fixed = self._kept.get(key) or self._keep(key)
         parent = b"\x22\x08" + context.parent_id if context.parent_id else b""
         return _span(context.trace_id, span_id, parent, times, fixed, more)
@@ -73,8 +84,9 @@ class HopSpans:
 
     def _keep(self, key: tuple[int, bytes, int, str, str]) -> bytes:
         kind, method_bytes, status, flags, error = key
-        method = method_bytes.decode("latin-1")
-        hop = self.hop
+        hop, method = self.hop, method_bytes.decode("latin-1")
+        name = method if "/" in method else f"{method} {hop.prefix}".rstrip()
+        method = "POST" if "/" in method else method
         own: dict[str, str | int] = {"http.request.method": method, "response_flags": flags or "-"}
         if status:
             own["http.response.status_code"] = status
@@ -82,10 +94,10 @@ class HopSpans:
             own |= {"mesh.virtual_service": hop.virtual_service, "mesh.route": hop.route}
         else:
             own |= {"peer.service": hop.peer, "peer.version": hop.peer_version, "error.type": error}
-        failed = status >= 500 if kind == SERVER else bool(error)
+        failed = bool(error) or (kind == SERVER and status >= 500)
         fixed = b"".join(
             (
-                otlp.message(5, f"{method} {hop.prefix}".rstrip().encode()),
+                otlp.message(5, name.encode()),
                 otlp.number(6, kind),
                 self._common,
                 b"".join(attribute(name, value) for name, value in own.items() if value != ""),

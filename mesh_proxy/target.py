@@ -7,6 +7,7 @@ from mesh_model.endpoints import Dns, StaticEndpoints
 from mesh_model.node_policies import balancing_of, outliers_of
 from mesh_model.table import Target
 from mesh_proxy.circuit import Change, Circuit, Result, State
+from mesh_proxy.http2_pool import pool_for
 from mesh_proxy.outlier import Endpoint, Place
 from mesh_proxy.pool import Limits, Overflow, Pool
 from mesh_proxy.retry import within_budget
@@ -64,7 +65,7 @@ class LiveTarget:
             self.pools.pop(gone).retire()
         for address in addresses:
             if address not in self.pools:
-                self.pools[address] = Pool(address, self._limits, self._overflowed, self.tls)
+                self.pools[address] = pool_for(self.spec, address, self._limits, self._overflowed, self.tls)
         self._limits.endpoints = max(1, len(self.pools))
         self._tell(self.circuit.replace(places, now))
 
@@ -103,7 +104,7 @@ class LiveTarget:
         return self.pools[endpoint.address].active
 
     def _overflowed(self, overflow: Overflow) -> None:
-        self.overflows += overflow is Overflow.PENDING
+        self.overflows += overflow is not Overflow.CONNECTIONS
         self._untold_overflows += 1
         if self._now >= self._tell_overflow_at:
             self._tell_overflows(overflow, self._now)
@@ -111,7 +112,11 @@ class LiveTarget:
     def _tell_overflows(self, overflow: Overflow, now: float) -> None:
         """Tell of the first overflow at once, of those that follow together: a burst must not become a burst of events."""
         limit = self.spec.connection_pool
-        most = limit.max_connections if overflow is Overflow.CONNECTIONS else limit.max_pending_requests
+        most = {
+            Overflow.CONNECTIONS: limit.max_connections,
+            Overflow.PENDING: limit.max_pending_requests,
+            Overflow.REQUESTS: limit.max_requests,
+        }[overflow]
         numbers = (("limit", most * self._limits.endpoints), ("overflows", self._untold_overflows))
         self._untold_overflows, self._tell_overflow_at = 0, now + OVERFLOW_EVENTS_S
         self._tell([Change("mesh.circuit_breaker", "overflow", overflow.value, numbers=numbers)])

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mesh_proxy import trace_context
+from mesh_proxy import grpc_status, trace_context
 from mesh_proxy.otlp import TextAttribute
 from mesh_proxy.spans import ATTRIBUTES_FIELD, HopSpans, attribute, trace_state
 from mesh_proxy.trace_context import TraceContext
@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from mesh_proxy.side import Side
 
 LONGEST_PATH = 512
+LONGEST_RPC = 255
 URL_PATH = TextAttribute(ATTRIBUTES_FIELD, "url.path")
 
 
 class Trace:
     """One SERVER span and a CLIENT span per attempt, if they are wanted: a caller may have decided against recording."""
 
-    __slots__ = ("_attempt_id", "_attributes", "_context", "_head", "_next_id", "_side", "_span_id")
+    __slots__ = ("_attempt_id", "_attributes", "_context", "_head", "_name", "_next_id", "_side", "_span_id")
 
     def __init__(self, side: "Side", head: "RequestHead") -> None:
         self._side, self._head = side, head
@@ -29,6 +30,9 @@ class Trace:
         self._attributes = URL_PATH.of(head.path.partition(b"?")[0][:LONGEST_PATH])
         if head.tracestate and context is not None:
             self._attributes += trace_state(head.tracestate)
+        self._name = head.method
+        if head.grpc:
+            self._describe_rpc(head.path)
 
     @property
     def trace_id(self) -> bytes:
@@ -48,7 +52,7 @@ class Trace:
         return line + b"tracestate: %b\r\n" % state if state and context.parent_id else line
 
     def end_attempt(
-        self, spans: HopSpans, times: tuple[float, float], status: int, flag: str, error: str, resend: int, more: bytes
+        self, spans: HopSpans, times: tuple[float, float], status: int, flag: str, error: str, resend: int, more: bytes, grpc: int
     ) -> None:
         """Write the CLIENT span of the attempt; ``times`` are moments of the monotonic clock."""
         if not self._context.sampled:
@@ -57,20 +61,39 @@ class Trace:
         more += self._attributes
         if resend:
             more += attribute("http.request.resend_count", resend)
+        if grpc >= 0:
+            more += attribute("rpc.grpc.status_code", grpc)
+            error = error or (grpc_status.NAMES[grpc] if grpc else "")
         if not error and status >= 400:
             error = str(status)
         at = (telemetry.ns(times[0]), telemetry.ns(times[1]))
         ids = (self._attempt_id, self._span_id)
-        telemetry.spans.put(spans.client(self._context, ids, at, self._head.method, status, flag, error, more))
+        telemetry.spans.put(spans.client(self._context, ids, at, self._name, status, flag, error, more))
 
-    def end(self, spans: HopSpans, times: tuple[float, float], status: int, flags: str, more: bytes) -> None:
+    def end(self, spans: HopSpans, times: tuple[float, float], status: int, flags: str, more: bytes, grpc: int) -> None:
         """Write the SERVER span; ``times`` are moments of the monotonic clock."""
         if self._context.sampled:
             telemetry = self._side.telemetry
             at = (telemetry.ns(times[0]), telemetry.ns(times[1]))
+            error = ""
+            if grpc >= 0:
+                more += attribute("rpc.grpc.status_code", grpc)
+                error = grpc_status.NAMES[grpc] if grpc_status.is_server_error(grpc) else ""
             telemetry.spans.put(
-                spans.server(self._context, self._span_id, at, self._head.method, status, flags, more + self._attributes)
+                spans.server(self._context, self._span_id, at, self._name, status, flags, more + self._attributes, error)
             )
+
+    def _describe_rpc(self, path: bytes) -> None:
+        """The path of a gRPC request says what is called."""
+        service, _, method = path[1:].rpartition(b"/")
+        if service and method and len(path) <= LONGEST_RPC:
+            called = (
+                ("rpc.system", "grpc"),
+                ("rpc.service", service.decode("latin-1")),
+                ("rpc.method", method.decode("latin-1")),
+            )
+            self._attributes += b"".join(attribute(key, value) for key, value in called)
+            self._name = path[1:]
 
 
 def passed_on(head: "RequestHead") -> bytes:
