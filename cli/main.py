@@ -207,9 +207,10 @@ def proxy(
     virtual_node
         The virtual node whose application this proxy stands beside.
     """
-    from mesh_proxy.server import ProxySettings, run  # noqa: PLC0415
+    from cli.proxy_process import become  # noqa: PLC0415
+    from mesh_proxy.settings import ProxySettings  # noqa: PLC0415
 
-    run(
+    become(
         ProxySettings(
             instance_id=f"{virtual_node}@{socket.gethostname()}:{os.getpid()}",
             mesh_file=mesh_file,
