@@ -188,8 +188,9 @@ def replay(*origins: str, kafka_bootstrap_servers: str | None = None) -> None:
 @app.command
 def proxy(
     mesh_file: Path,
-    virtual_node: str,
+    virtual_node: str | None = None,
     *,
+    virtual_gateway: str | None = None,
     host: str = "127.0.0.1",
     ingress_port: int = 15000,
     egress_port: int = 15001,
@@ -198,23 +199,29 @@ def proxy(
     zone: Annotated[str, Parameter(help="Where this proxy runs, e.g. eu-west-1a, for nodes that prefer their zone.")] = "",
     dns_server: Annotated[str | None, Parameter(help="A name server to ask, e.g. 127.0.0.1:8600 [the system's].")] = None,
 ) -> None:
-    """Run the companion proxy beside one virtual node.
+    """Run the companion proxy beside one virtual node, or as a virtual gateway.
 
     Parameters
     ----------
     mesh_file
-        The mesh in App Mesh's terms, YAML or JSON.
+        The mesh in App Mesh's terms, YAML or JSON; or a folder of such files.
     virtual_node
         The virtual node whose application this proxy stands beside.
+    virtual_gateway
+        The virtual gateway that this proxy stands for, instead; its clients call the ingress port, there is no egress.
     """
     from cli.proxy_process import become  # noqa: PLC0415
     from mesh_proxy.settings import ProxySettings  # noqa: PLC0415
 
+    name = virtual_node or virtual_gateway
+    if name is None or (virtual_node and virtual_gateway):
+        raise Fault("expected either --virtual-node or --virtual-gateway: the one resource that this proxy stands for")
     become(
         ProxySettings(
-            instance_id=f"{virtual_node}@{socket.gethostname()}:{os.getpid()}",
+            instance_id=f"{name}@{socket.gethostname()}:{os.getpid()}",
             mesh_file=mesh_file,
-            virtual_node=virtual_node,
+            virtual_node=name,
+            gateway=virtual_gateway is not None,
             host=host,
             ingress_port=ingress_port,
             egress_port=egress_port,

@@ -61,7 +61,8 @@ class Proxy:
     async def start(self) -> None:
         """Listen. Raises OSError when a port is taken."""
         self.ingress_port = await self._listen("ingress", self.settings.ingress_port)
-        self.egress_port = await self._listen("egress", self.settings.egress_port)
+        if not self.settings.gateway:  # nobody inside calls out through a gateway
+            self.egress_port = await self._listen("egress", self.settings.egress_port)
         self.telemetry.start()
         self.discovery.follow(self.live.targets)
         self._tick()
