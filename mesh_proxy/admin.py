@@ -161,6 +161,7 @@ def _target(target: LiveTarget) -> dict[str, object]:
         "refused_ejections": target.circuit.refused_ejections,
         "panic": target.circuit.panicking,
         "overflows": target.overflows,
+        "health_checks": {"done": target.health.checks, "failed": target.health.failures} if target.health else None,
         **_tls(target.tls),
         "endpoints": [
             {

@@ -129,9 +129,10 @@ class Circuit:
             return []
         return [self._ejected(endpoint, why, failures), *self._settle(why, now)]
 
-    def checked(self, endpoint: Endpoint, *, healthy: bool, now: float) -> list[Change]:
-        """Take what active health checks say of an endpoint from now on; a success also ends an ejection, as in Envoy."""
-        if endpoint not in self._detector.endpoints or (endpoint.healthy == healthy and endpoint.ejected_at is None):
+    def checked(self, endpoint: Endpoint, *, healthy: bool, well: bool, now: float) -> list[Change]:
+        """Take what active health checks make of an endpoint; one that finds it ``well`` also ends an ejection, as in Envoy."""
+        readmitted = well and healthy and endpoint.ejected_at is not None
+        if endpoint not in self._detector.endpoints or (endpoint.healthy == healthy and not readmitted):
             return []
         was, endpoint.healthy = endpoint.healthy, healthy
         changes = []
@@ -140,7 +141,7 @@ class Circuit:
         if healthy and not was:
             endpoint.since = now
             changes.append(Change("mesh.health_check", "healthy", "health_check_succeeded", endpoint.address))
-        if healthy and endpoint.ejected_at is not None:
+        if readmitted:
             self._detector.readmit(endpoint)
             changes.append(Change("mesh.outlier_detection", "unejected", "health_check_succeeded", endpoint.address))
         if endpoint is self.probe:

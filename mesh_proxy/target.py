@@ -7,6 +7,7 @@ from mesh_model.endpoints import Dns, StaticEndpoints
 from mesh_model.node_policies import balancing_of, outliers_of
 from mesh_model.table import Target
 from mesh_proxy.circuit import Change, Circuit, Result, State
+from mesh_proxy.health import HealthChecker
 from mesh_proxy.http2_pool import pool_for
 from mesh_proxy.outlier import Endpoint, Place
 from mesh_proxy.pool import Limits, Overflow, Pool
@@ -41,6 +42,8 @@ class LiveTarget:
         self._untold_overflows = 0
         self._tell_overflow_at = 0.0
         self._now = 0.0
+        check = spec.health_check
+        self.health = HealthChecker(check, random.random, tls, self._checked) if check is not None else None
         self.places: Sequence[Place] = ()
         self.replace(fixed_places(spec), 0.0)
 
@@ -67,6 +70,8 @@ class LiveTarget:
             if address not in self.pools:
                 self.pools[address] = pool_for(self.spec, address, self._limits, self._overflowed, self.tls)
         self._limits.endpoints = max(1, len(self.pools))
+        if self.health is not None:
+            self.health.schedule.follow(self.pools, now)
         self._tell(self.circuit.replace(places, now))
 
     def admit(self, now: float, tried: Collection[str], key: int | None = None) -> Endpoint | None:
@@ -83,8 +88,10 @@ class LiveTarget:
             self._tell(changes, trace_id)
 
     def tick(self, now: float) -> None:
-        """Let time pass for the circuit."""
+        """Let time pass for the circuit and the health checks."""
         self._now = now
+        if self.health is not None:
+            self.health.tick(now)
         if now >= self.circuit.due:
             self._tell(self.circuit.advance(now))
         if self._untold_overflows and now >= self._tell_overflow_at:
@@ -97,8 +104,16 @@ class LiveTarget:
 
     def retire(self) -> None:
         """The mesh does not know the target any more (or knows it differently)."""
+        if self.health is not None:
+            self.health.close()
         for pool in self.pools.values():
             pool.retire()
+
+    def _checked(self, address: str, healthy: bool, well: bool) -> None:
+        """An endpoint was asked how it is; ``well`` is its last word, ``healthy`` what follows from all of them."""
+        for endpoint in self.circuit.endpoints:
+            if endpoint.address == address:
+                self._tell(self.circuit.checked(endpoint, healthy=healthy, well=well, now=self._now))
 
     def _load(self, endpoint: Endpoint) -> int:
         return self.pools[endpoint.address].active

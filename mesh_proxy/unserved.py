@@ -22,7 +22,6 @@ _NOT_YET: tuple[tuple[str, Callable[[RouteTable], bool]], ...] = (
     ("the protocol http2", lambda table: "http2" in _protocols(table)),
     ("the protocol grpc", lambda table: "grpc" in _protocols(table)),
     ("the protocol tcp", lambda table: "tcp" in _protocols(table)),
-    ("healthCheck of a target", lambda table: any(each.health_check for each in table.targets)),
     ("logging.accessLog", lambda table: table.access_log is not None),
 )
 

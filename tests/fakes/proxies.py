@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from core.clock import Clock
 from mesh_proxy.proxy import Proxy
 from mesh_proxy.settings import ProxySettings
 
@@ -78,13 +79,16 @@ def only(*addresses: str, http: dict[str, Any] | None = None, **listener: Any) -
 
 @asynccontextmanager
 async def proxy(
-    mesh_text: str, tmp_path: Path, *, beside: str = NODE, otlp: str | None = None, **settings: Any
+    mesh_text: str, tmp_path: Path, *, beside: str = NODE, otlp: str | None = None, clock: Clock | None = None, **settings: Any
 ) -> AsyncIterator[Proxy]:
     """Run a proxy on free ports."""
     mesh_file = tmp_path / f"{beside}.json"
     mesh_file.write_text(mesh_text)
     running = Proxy(
-        ProxySettings(mesh_file, beside, ingress_port=0, egress_port=0, otlp_endpoint=otlp, instance_id=f"{beside}-1", **settings)
+        ProxySettings(
+            mesh_file, beside, ingress_port=0, egress_port=0, otlp_endpoint=otlp, instance_id=f"{beside}-1", **settings
+        ),
+        clock,
     )
     await running.start()
     try:

@@ -218,6 +218,7 @@ async def test_stats_count_what_happened(tmp_path: Path) -> None:
                 "refused_ejections": 0,
                 "panic": False,
                 "overflows": 0,
+                "health_checks": None,
                 "endpoints": [
                     {
                         "address": one.address,

@@ -102,12 +102,12 @@ def test_a_failure_percentage_ejects_but_not_more_than_the_share() -> None:
 def test_health_checks_take_an_endpoint_out_and_a_success_ends_an_ejection() -> None:
     circuit = circuit_of(Outliers(), endpoints=2, policy=OutlierDetection(1, 10.0, 30.0, 100))
     one, other = circuit.endpoints
-    assert [change.action for change in circuit.checked(one, healthy=False, now=1.0)] == ["unhealthy"]
+    assert [change.action for change in circuit.checked(one, healthy=False, well=False, now=1.0)] == ["unhealthy"]
     assert {circuit.admit(), circuit.admit()} == {other}
     circuit.report(other, Result.FAILED, 2.0)
     assert circuit.state == "open"
-    assert [change.action for change in circuit.checked(other, healthy=True, now=3.0)] == ["unejected", "closed"]
-    assert [change.action for change in circuit.checked(one, healthy=True, now=4.0)] == ["healthy"]
+    assert [change.action for change in circuit.checked(other, healthy=True, well=True, now=3.0)] == ["unejected", "closed"]
+    assert [change.action for change in circuit.checked(one, healthy=True, well=True, now=4.0)] == ["healthy"]
     assert {circuit.admit(), circuit.admit()} == {one, other}
 
 
@@ -115,8 +115,8 @@ def test_an_unhealthy_endpoint_is_not_probed() -> None:
     circuit = circuit_of(Outliers(), endpoints=1, policy=OutlierDetection(1, 10.0, 30.0, 100))
     endpoint = circuit.endpoints[0]
     circuit.report(endpoint, Result.FAILED, 0.0)
-    circuit.checked(endpoint, healthy=False, now=1.0)
+    circuit.checked(endpoint, healthy=False, well=False, now=1.0)
     circuit.advance(100.0)
     assert (circuit.state, circuit.admit()) == ("open", None)
-    circuit.checked(endpoint, healthy=True, now=101.0)
+    circuit.checked(endpoint, healthy=True, well=True, now=101.0)
     assert (circuit.state, circuit.admit()) == ("closed", endpoint)
