@@ -19,8 +19,6 @@ def _protocols(table: RouteTable) -> set[str]:
 
 _NOT_YET: tuple[tuple[str, Callable[[RouteTable], bool]], ...] = (
     ("more than one listener of one virtual node or gateway", lambda table: len(table.ingress) > 1),
-    ("the protocol http2", lambda table: "http2" in _protocols(table)),
-    ("the protocol grpc", lambda table: "grpc" in _protocols(table)),
     ("the protocol tcp", lambda table: "tcp" in _protocols(table)),
     ("logging.accessLog", lambda table: table.access_log is not None),
 )

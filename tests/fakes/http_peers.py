@@ -48,10 +48,11 @@ async def read_message(reader: asyncio.StreamReader) -> tuple[str, dict[str, str
         return None
     first, *lines = head.decode("latin-1").split("\r\n")[:-2]
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    body = b""
+    body, pieces = b"", list[bytes]()
     if headers.get("transfer-encoding") == "chunked":
         while size := int((await reader.readline()).partition(b";")[0], 16):
-            body += (await reader.readexactly(size + 2))[:-2]
+            pieces.append((await reader.readexactly(size + 2))[:-2])
+        body = b"".join(pieces)
         await reader.readline()
     elif "content-length" in headers:
         body = await reader.readexactly(int(headers["content-length"]))

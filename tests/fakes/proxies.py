@@ -20,25 +20,38 @@ OUTLIER = {
 
 
 def node(
-    name: str, addresses: list[str], *, version: str = "", service: str = "", port: int = 1, **listener: Any
+    name: str,
+    addresses: list[str],
+    *,
+    version: str = "",
+    service: str = "",
+    port: int = 1,
+    protocol: str = "http",
+    **listener: Any,
 ) -> dict[str, Any]:
     """A virtual node with a listener."""
     return {
         "virtualNodeName": name,
         "tags": [{"key": "meshscope/service", "value": service or name}, {"key": "meshscope/version", "value": version}],
         "spec": {
-            "listeners": [{"portMapping": {"port": port, "protocol": "http"}, **listener}],
+            "listeners": [{"portMapping": {"port": port, "protocol": protocol}, **listener}],
             "serviceDiscovery": {"static": {"endpoints": addresses}},
         },
     }
 
 
-def route(name: str, prefix: str, weights: dict[str, int], **http: Any) -> dict[str, Any]:
+def route(name: str, prefix: str, weights: dict[str, int], *, protocol: str = "http", **http: Any) -> dict[str, Any]:
     """A route of the one router."""
     targets = [{"virtualNode": target, "weight": weight} for target, weight in weights.items()]
     return {
         "routeName": name,
-        "spec": {"httpRoute": {"match": {"prefix": prefix}, "action": {"weightedTargets": targets}, **http}},
+        "spec": {
+            f"{protocol}Route": {
+                "match": {} if protocol == "grpc" else {"prefix": prefix},
+                "action": {"weightedTargets": targets},
+                **http,
+            }
+        },
     }
 
 
@@ -71,10 +84,10 @@ def mesh(routes: list[dict[str, Any]], nodes: list[dict[str, Any]], *, port: int
     )
 
 
-def only(*addresses: str, http: dict[str, Any] | None = None, **listener: Any) -> str:
+def only(*addresses: str, http: dict[str, Any] | None = None, protocol: str = "http", **listener: Any) -> str:
     """A mesh in which everything goes to the node ``api`` (service ``backend``, version ``v1``) at ``addresses``."""
-    target = node("api", list(addresses), service="backend", version="v1", **listener)
-    return mesh([route("all", "/", {"api": 1}, **(http or {}))], [target])
+    target = node("api", list(addresses), service="backend", version="v1", protocol=protocol, **listener)
+    return mesh([route("all", "/", {"api": 1}, protocol=protocol, **(http or {}))], [target])
 
 
 @asynccontextmanager

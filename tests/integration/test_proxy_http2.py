@@ -294,7 +294,7 @@ async def test_a_slow_endpoint_slows_the_client_down(tmp_path: Path) -> None:
         assert message is not None
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n" + hashlib.sha256(message[2]).hexdigest().encode())
 
-    body = PIECE * 400
+    body = PIECE * 300
     async with listening(read_late) as port, proxy(only(f"127.0.0.1:{port}"), tmp_path) as running, client() as asking:
         given = 0
 
