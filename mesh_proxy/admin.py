@@ -10,6 +10,7 @@ from typing import cast
 import httptools
 
 from core.faults import Fault
+from mesh_proxy.guard import Guard
 from mesh_proxy.http_wire import status_line
 from mesh_proxy.outbox import Outbox
 from mesh_proxy.proxy import Proxy
@@ -37,7 +38,7 @@ def stats(proxy: Proxy) -> tuple[int, object]:
         "service": table.service,
         "version": table.version,
         "instance": proxy.settings.instance_id,
-        "inbound": _side(proxy.ingress) | _tls(proxy.doors["ingress"].tls),
+        "inbound": _side(proxy.ingress) | _tls(proxy.doors["ingress"].tls) | _guard(proxy.ingress.guard),
         "outbound": _side(proxy.egress),
         "targets": {target.name: _target(target) for target in proxy.live.targets},
         "spans": _outbox(proxy.telemetry.spans),
@@ -186,6 +187,10 @@ def _tls(end: ServerEnd | ClientEnd | None) -> dict[str, object]:
         return {}
     refused = {"refused": dict(end.refused)} if isinstance(end, ClientEnd) else {}
     return {"tls": {"handshakes": end.handshakes, "resumed": end.resumed, **refused}}
+
+
+def _guard(guard: Guard | None) -> dict[str, object]:
+    return {"denied": dict(guard.denied)} if guard is not None else {}
 
 
 def _certificate(context: LiveContext) -> dict[str, object]:

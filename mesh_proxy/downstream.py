@@ -17,6 +17,7 @@ from mesh_proxy.spans import attribute
 if TYPE_CHECKING:
     from mesh_proxy.rescue import Rescue
     from mesh_proxy.side import Side
+    from mesh_proxy.tls_peer import Peer
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Downstream(asyncio.Protocol):
         "congested",
         "on_header",
         "on_url",
+        "peer",
         "transport",
     )
 
@@ -66,6 +68,7 @@ class Downstream(asyncio.Protocol):
         self._waiting: deque[Exchange] = deque()
         self._out: list[bytes] = []
         self._refused: Refused | None = None
+        self.peer: Peer | None = None
         self.closing = self.congested = self._held = self._advancing = self._chunked = False
         self._unparsed = self._body_size = self._quiet_ticks = self._lingering = 0
         self._client_attribute = self._host_attribute = self._last_host = b""
@@ -197,6 +200,7 @@ class Downstream(asyncio.Protocol):
             self.transport.abort()
             return
         self._side.connections.add(self)
+        self.peer = transport.get_extra_info("peer")
         peer = transport.get_extra_info("peername")
         self._client_attribute = attribute("client.address", str(peer[0])) if peer else b""
 

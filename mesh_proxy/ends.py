@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from mesh_proxy.exchange import Exchange
     from mesh_proxy.rescue import Rescue
+    from mesh_proxy.tls_peer import Peer
 
 
 class Client(Protocol):
@@ -16,6 +17,11 @@ class Client(Protocol):
 
     congested: bool
     """Whether more has been written than the client reads just now."""
+
+    @property
+    def peer(self) -> "Peer | None":
+        """Who the client is by its certificate; None: it showed none."""
+        ...
 
     def answer(self, status: int, lines: list[bytes], length: bytes | None, bodiless: bool) -> None:
         """Begin the answer. ``length`` is its content-length; ``bodiless``: nothing follows, whatever the length says."""

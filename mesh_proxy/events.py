@@ -7,7 +7,7 @@ from mesh_proxy.circuit import Change
 
 RECORDS_FIELD, ATTRIBUTES_FIELD = 2, 6
 INFO, WARN = 9, 13
-_WARNINGS = frozenset({"opened", "ejected", "overflow", "rejected"})
+_WARNINGS = frozenset({"opened", "ejected", "overflow", "rejected", "denied"})
 
 
 @dataclass(frozen=True, slots=True)

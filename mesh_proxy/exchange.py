@@ -94,12 +94,18 @@ class Exchange:
         self._started = now = side.clock.monotonic()
         if side.telemetry.on:
             self._trace = Trace(side, head)
+        peer = self._client.peer
+        if peer is not None:
+            self.outgoing = head._replace(lines=[*head.lines, peer.introduction])
+        if side.guard is not None and (why := side.guard.judge(peer, head, side.clock.now())) is not None:
+            self._rescue(why)
+            return
         route = side.routes.match(head)
         if route is None:
             self._rescue(rescue.NO_ROUTE)
             return
         if route.rewrite is not None:
-            self.outgoing = route.rewrite(head)
+            self.outgoing = route.rewrite(self.outgoing)
         self._route, self._lane = route, route.lanes.pick()
         self._lane.target.active += 1
         if self.body.complete:

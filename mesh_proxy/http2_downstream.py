@@ -9,6 +9,7 @@ from mesh_proxy import grpc_status, http2_connection, rescue
 from mesh_proxy.exchange import Exchange
 from mesh_proxy.http2_connection import Http2Connection, Http2Stream
 from mesh_proxy.http2_wire import Malformed, Refused, pairs_of, request_of, response_block, trailers_of
+from mesh_proxy.http_wire import CHALLENGE
 from mesh_proxy.request import NO_BODY
 from mesh_proxy.spans import attribute
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from mesh_proxy.rescue import Rescue
     from mesh_proxy.side import Side
+    from mesh_proxy.tls_peer import Peer
 
 MOST_STREAMS = 128
 LONGEST_HOST = 255
@@ -39,6 +41,11 @@ class ServedStream(Http2Stream):
 
     def __repr__(self) -> str:
         return f"<ServedStream {self.id} {self.exchange!r}>"
+
+    @property
+    def peer(self) -> "Peer | None":
+        """Who the client is by its certificate."""
+        return self._peer.peer
 
     # what an exchange asks of its client
 
@@ -64,6 +71,8 @@ class ServedStream(Http2Stream):
             self.send_headers([(b":status", b"200"), (b"content-type", b"application/grpc"), *told], end=True)
             return
         block = [(b":status", b"%d" % why.status), (b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text))]
+        if why.status == 401:
+            block += pairs_of([CHALLENGE])
         bodiless = not text or self._method == b"HEAD"
         self.send_headers(block, end=bodiless)
         if not bodiless:
@@ -123,6 +132,7 @@ class Http2Downstream(Http2Connection[ServedStream]):
         self._side = side
         self._quiet_ticks = self._opened = self._given_up = 0
         self._closing = False
+        self.peer: Peer | None = None
         self._client_attribute = self._host_attribute = self._last_host = b""
 
     def __repr__(self) -> str:
@@ -187,6 +197,7 @@ class Http2Downstream(Http2Connection[ServedStream]):
             self.transport.abort()
             return
         self._side.connections.add(self)
+        self.peer = transport.get_extra_info("peer")
         peer = transport.get_extra_info("peername")
         self._client_attribute = attribute("client.address", str(peer[0])) if peer else b""
         super().connection_made(transport)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mesh_proxy import grpc_status
-from mesh_proxy.http_wire import METHODS, NOT_AS_TRAILER, no_body_follows, plain_path
+from mesh_proxy.http_wire import CALLER, METHODS, NOT_AS_TRAILER, no_body_follows, plain_path
 from mesh_proxy.request import RequestHead
 
 Pairs = list[tuple[bytes, bytes]]
@@ -21,7 +21,7 @@ _AUTHORITY = re.compile(rb"[^\x00-\x20/?#@\\\x7f-\xff]+").fullmatch
 _PATH = re.compile(rb"/[^\x00-\x20\x7f-\xff#]*").fullmatch
 _PSEUDO = frozenset((b":method", b":path", b":scheme", b":authority"))
 _OF_A_CONNECTION = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
-_ENDING_HERE = _OF_A_CONNECTION | {b"te", b"trailer", b"host", b"content-length"}
+_ENDING_HERE = _OF_A_CONNECTION | {b"te", b"trailer", b"host", b"content-length", CALLER}
 _GRPC = re.compile(rb"application/grpc(?:[+;].*)?").fullmatch
 
 
@@ -157,7 +157,7 @@ def _split(block: Iterable[tuple[bytes, bytes]], most: int) -> tuple[dict[bytes,
 
 
 _ONCE = frozenset((b"host", b"content-length", b"traceparent", b"te", b"expect"))
-_OF_THE_PROXY = _ONCE | {b"tracestate", b"trailer"}
+_OF_THE_PROXY = _ONCE | {b"tracestate", b"trailer", CALLER}
 _NOTED = frozenset((b"content-type", b"retry-after", b"grpc-status"))
 
 

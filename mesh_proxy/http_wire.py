@@ -9,8 +9,13 @@ METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"
 DROP, CONNECTION, HOST, LENGTH, ENCODING, EXPECT, TRACEPARENT, TRACESTATE, RETRY_AFTER, TE = range(1, 11)
 _ENDING_HERE = dict.fromkeys((b"keep-alive", b"proxy-connection", b"trailer", b"upgrade"), DROP) | {b"te": TE}
 _FRAMING = {b"connection": CONNECTION, b"content-length": LENGTH, b"transfer-encoding": ENCODING}
+CALLER = b"x-forwarded-client-cert"
+"""Who the caller is by its certificate: only the proxy that saw it may say so."""
+
 REQUEST_ROLES = (
-    _ENDING_HERE | _FRAMING | {b"host": HOST, b"expect": EXPECT, b"traceparent": TRACEPARENT, b"tracestate": TRACESTATE}
+    _ENDING_HERE
+    | _FRAMING
+    | {CALLER: DROP, b"host": HOST, b"expect": EXPECT, b"traceparent": TRACEPARENT, b"tracestate": TRACESTATE}
 )
 RESPONSE_ROLES = _ENDING_HERE | _FRAMING | {b"retry-after": RETRY_AFTER}
 
@@ -31,6 +36,7 @@ NOT_AS_TRAILER = frozenset(
 CHUNKED, CLOSE, KEEP_ALIVE = b"transfer-encoding: chunked\r\n", b"connection: close\r\n", b"connection: keep-alive\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
+CHALLENGE = b"www-authenticate: Bearer\r\n"
 TE_TRAILERS = b"te: trailers\r\nconnection: te\r\n"
 _AUTHORITY = re.compile(rb"(?:[a-zA-Z0-9._~!$&'()*+;=%-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]*)?")
 _KNOWN = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
@@ -59,9 +65,10 @@ def no_body_follows(method: bytes, status: int) -> bool:
 def own_reply(status: int, text: str, *, head_only: bool, close: bool) -> bytes:
     """Return a whole response of the proxy's own."""
     body = text.encode()
-    head = b"%bcontent-type: text/plain\r\ncontent-length: %d\r\n%b\r\n" % (
+    head = b"%bcontent-type: text/plain\r\ncontent-length: %d\r\n%b%b\r\n" % (
         status_line(status),
         len(body),
+        CHALLENGE if status == 401 else b"",
         CLOSE if close else b"",
     )
     return head if head_only else head + body

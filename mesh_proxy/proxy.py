@@ -10,6 +10,8 @@ from mesh_model.table import RouteTable, Target
 from mesh_proxy.circuit import Change
 from mesh_proxy.discovery import Discovery
 from mesh_proxy.events import MeshEvent
+from mesh_proxy.guard import Guard
+from mesh_proxy.guards import guard_of
 from mesh_proxy.listening import Door
 from mesh_proxy.mesh_files import read_table
 from mesh_proxy.otlp_client import OtlpClient
@@ -42,7 +44,7 @@ class Proxy:
         self.live: LiveTable = self._bind(table, old=())
         self.ingress, self.egress = self._side(), self._side()
         self.doors = {"ingress": Door(self.ingress), "egress": Door(self.egress)}
-        self._follow(self.live, self._ingress_tls(table))
+        self._follow(self.live, self._ingress_tls(table), guard_of(table.options, None))
         self.accepted, self.rejected = 1, 0
         self.draining = False
         self._servers: list[asyncio.Server] = []
@@ -78,13 +80,14 @@ class Proxy:
         try:
             table = self._read_table()
             live, tls = self._bind(table, old=old.targets), self._ingress_tls(table)
+            guard = guard_of(table.options, self.ingress.guard)
         except Fault as fault:
             self.rejected += 1
             log.error("the mesh file is not followed, the old one stays:\n%s", fault)
             self._tell_config("rejected", fault.code)
             raise
         self.telemetry.describe(self._resource(table))
-        self._follow(live, tls)
+        self._follow(live, tls, guard)
         self.discovery.follow(live.targets)
         for target in old.targets:
             if target not in live.targets:
@@ -111,6 +114,8 @@ class Proxy:
         await self.discovery.close()
         for target in self.live.targets:
             target.retire()
+        if self.ingress.guard is not None:
+            self.ingress.guard.stop()
         await self._clock.sleep(0)
         await self.telemetry.stop(FLUSH_S)
 
@@ -137,9 +142,12 @@ class Proxy:
             else self.keyring.server(wanted, self.ingress.counts.refused)
         )
 
-    def _follow(self, live: LiveTable, tls: ServerEnd | None) -> None:
+    def _follow(self, live: LiveTable, tls: ServerEnd | None, guard: Guard | None) -> None:
         """From here on every new request follows ``live``, and every new connection of the ingress ``tls``."""
         self.live, self.doors["ingress"].tls = live, tls
+        if self.ingress.guard is not None and self.ingress.guard is not guard:
+            self.ingress.guard.stop()
+        self.ingress.guard = guard
         self.ingress.routes, self.egress.routes = live.ingress, live.egress
         self.keyring.keep(end.live for end in (tls, *(target.tls for target in live.targets)) if end is not None)
 
@@ -190,3 +198,6 @@ class Proxy:
             self.ingress.second()
             self.egress.second()
             self._follow_certificates()
+            if self.ingress.guard is not None:
+                for change in self.ingress.guard.second(now):
+                    self.telemetry.tell(MeshEvent(change, "", self.service, self.live.table.virtual_node))

@@ -35,7 +35,7 @@ UNANSWERED = {
     Failure.PROTOCOL: Rescue("UPE", 502, _RESET + "protocol error", "reset"),
 }
 FURTHER_FLAG = {Verdict.LIMIT_REACHED: "URX", Verdict.BUDGET_SPENT: "UO"}
-_ORDER = ("LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DC", "URX", "SI", "DPE", "UPE")
+_ORDER = ("LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DC", "URX", "SI", "DPE", "UPE", "UAEX")
 
 
 def joined(*flags: str) -> str:

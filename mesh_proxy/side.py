@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from core.clock import Clock
 from mesh_proxy.deadlines import Deadlines
 from mesh_proxy.downstream import Downstream
+from mesh_proxy.guard import Guard
 from mesh_proxy.http2_downstream import Http2Downstream
 from mesh_proxy.routing import LiveRoutes
 from mesh_proxy.telemetry import Telemetry
@@ -54,6 +55,7 @@ class Side:
         self.telemetry, self.clock, self.random = telemetry, clock, random
         self.limits = limits or TrafficLimits()
         self.counts = Counts()
+        self.guard: Guard | None = None
         self.connections: set[Downstream | Http2Downstream] = set()
         self.draining = False
         self._requests: Deadlines[Exchange] = Deadlines()

@@ -10,7 +10,7 @@ from mesh_proxy.tls_context import LiveContext, client_context, server_context
 from mesh_proxy.tls_ends import ClientEnd, ServerEnd
 from mesh_proxy.tls_source import CertificateSource, source_of
 
-SERVED = ("http/1.1",)
+SERVED = ("h2", "http/1.1")
 """What ALPN offers to clients, the best first."""
 
 _SPOKEN: dict[PortProtocol, tuple[str, ...]] = {"http": ("http/1.1",), "http2": ("h2",), "grpc": ("h2",), "tcp": ()}

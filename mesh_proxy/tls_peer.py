@@ -2,7 +2,7 @@
 
 import hashlib
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -11,11 +11,14 @@ SPIFFE = "spiffe://"
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A certificate that was believed: its names (DNS, URI and IP SANs) and when it ends (seconds since the epoch)."""
+    """A certificate that was believed: its names (DNS, URI and IP SANs) and when it ends (seconds since the epoch).
+
+    ``introduction`` is the header line by which an application is told of it.
+    """
 
     names: tuple[str, ...]
     expires_at: float
-    digest: str = ""
+    introduction: bytes = field(default=b"", repr=False)
 
     @property
     def identity(self) -> str:
@@ -26,31 +29,34 @@ class Peer:
         """Whether one of the names is wanted: exactly, but host names in any case, and ``*.`` standing for one label."""
         return any(_same(name, want) for name in self.names for want in wanted)
 
-    def forwarded(self, by: str) -> bytes:
-        """Return the header that tells an application who its caller is, as Envoy writes it (a whole line)."""
-        parts = [f"By={_quoted(by)}"] if by else []
-        parts.append(f"Hash={self.digest}")
-        for name in self.names:
-            parts.append(f"URI={_quoted(name)}" if "://" in name else f"DNS={_quoted(name)}")
-        return f"x-forwarded-client-cert: {';'.join(parts)}\r\n".encode("ascii")
-
 
 def peer_of(tls: ssl.SSLObject) -> Peer | None:
     """Return the peer whose certificate was verified; None: it showed none, or nobody looked."""
     found = tls.getpeercert()
     if not found:
         return None
-    return Peer(
-        names=names_in(found),
-        expires_at=ssl.cert_time_to_seconds(str(found["notAfter"])),
-        digest=hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest(),
-    )
+    names = names_in(found)
+    digest = hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
+    return Peer(names, ssl.cert_time_to_seconds(str(found["notAfter"])), introduction(names, digest))
+
+
+def introduction(names: tuple[str, ...], digest: str) -> bytes:
+    """Return the line that tells an application who its caller is, in Envoy's form."""
+    parts = [f"Hash={digest}", *(f"{'URI' if '://' in name else 'DNS'}={_quoted(name)}" for name in names)]
+    return f"x-forwarded-client-cert: {';'.join(parts)}\r\n".encode("ascii")
 
 
 def names_in(certificate: dict[str, Any]) -> tuple[str, ...]:
-    """Return the names of a certificate as the ssl module describes it."""
-    kinds = ("DNS", "URI", "IP Address")
-    return tuple(str(value) for kind, value in certificate.get("subjectAltName", ()) if kind in kinds)
+    """Return the names of a certificate as the ssl module describes it.
+
+    What stands among the host names and is none could pass for a SPIFFE id: it is no name.
+    """
+    found = []
+    for kind, value in certificate.get("subjectAltName", ()):
+        is_uri = "://" in value
+        if (kind == "URI" and is_uri) or (kind == "DNS" and "/" not in value) or kind == "IP Address":
+            found.append(str(value))
+    return tuple(found)
 
 
 def _same(name: str, wanted: str) -> bool:

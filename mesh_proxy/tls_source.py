@@ -52,7 +52,7 @@ class FileSource:
 
     def stamp(self) -> Hashable:
         """Return number, size and time of each file."""
-        return tuple(map(_stamp, (self._chain, self._key, self._trust)))
+        return tuple(map(stamp_of, (self._chain, self._key, self._trust)))
 
     def read(self) -> Material:
         """Read the files."""
@@ -66,7 +66,8 @@ def source_of(certificate: Certificate | None, trust: Trust | None) -> Certifica
     return FileSource(certificate, trust)
 
 
-def _stamp(path: Path | None) -> Hashable:
+def stamp_of(path: Path | None) -> Hashable:
+    """Return number, size and time of a file; None when it is not there."""
     try:
         found = path.stat() if path else None
     except OSError:

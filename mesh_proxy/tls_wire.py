@@ -191,6 +191,14 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         """Return the ``peer`` by its certificate, or what the socket knows."""
         return self.peer if name == "peer" else self._transport.get_extra_info(name, default)
 
+    def get_write_buffer_size(self) -> int:
+        """Return how much the peer has not taken yet; bytes."""
+        return self._transport.get_write_buffer_size()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """From here on another protocol is within."""
+        self._inner = cast("asyncio.Protocol", protocol)
+
     def get_protocol(self) -> asyncio.BaseProtocol:
         """Return the protocol within."""
         assert self._inner is not None
