@@ -1,0 +1,66 @@
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh_model.matches import HeaderMatch, HostMatch, Match, PathMatch, QueryMatch
+from mesh_model.order import rank
+from mesh_model.resources import GatewayRoute, Route, WeightedTarget
+
+HEADER = (HeaderMatch("x"),)
+
+
+def route(name: str, kind: str, text: str, priority: int | None = None, **more: object) -> Route:
+    match = Match(PathMatch(kind, text), **more)  # type: ignore[arg-type]
+    return Route(name, match, (WeightedTarget("a", 1),), priority=priority)
+
+
+ORDERS = {
+    "priority": [route("0", "prefix", "/", 0), route("7", "prefix", "/longer", 7), route("unset", "exact", "/longest")],
+    "path": [
+        route("exact", "exact", "/a"),
+        route("long", "prefix", "/a/b"),
+        route("short", "prefix", "/a"),
+        route("regex", "regex", "/a/b/c/d"),
+    ],
+    "conditions": [
+        route("three", "prefix", "/", headers=HEADER, method="GET", port=80),
+        route("two", "prefix", "/", headers=HEADER, query=(QueryMatch("q"),)),
+        route("one", "prefix", "/", headers=HEADER),
+        route("none", "prefix", "/"),
+    ],
+    "path-before-conditions": [route("path", "prefix", "/pay"), route("conditions", "prefix", "/", headers=HEADER)],
+}
+
+
+@pytest.mark.parametrize("expected", ORDERS.values(), ids=ORDERS.keys())
+def test_routes_are_asked_in_this_order_however_they_were_declared(expected: list[Route]) -> None:
+    for declared in permutations(expected):
+        assert sorted(declared, key=rank) == expected
+
+
+def test_equals_keep_the_order_of_their_declaration() -> None:
+    regexes = [route("first", "regex", "/b"), route("second", "regex", "/aaa")]
+    assert sorted(regexes, key=rank) == regexes
+
+
+def test_a_nearer_host_comes_first_at_the_same_priority() -> None:
+    def at(host: HostMatch | None, priority: int | None = None) -> GatewayRoute:
+        return GatewayRoute("r", "s", match=Match(host=host), priority=priority)
+
+    expected = [
+        at(None, 0),
+        at(HostMatch("exact", "a.b.c")),
+        at(HostMatch("suffix", ".b.c")),
+        at(HostMatch("suffix", ".c")),
+        at(None),
+    ]
+    for declared in permutations(expected):
+        assert sorted(declared, key=rank) == expected
+
+
+@given(st.lists(st.sampled_from([each for order in ORDERS.values() for each in order]), max_size=8))
+def test_sorting_again_changes_nothing(routes: list[Route]) -> None:
+    once = sorted(routes, key=rank)
+    assert sorted(once, key=rank) == once
