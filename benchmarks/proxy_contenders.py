@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.process import Process, free_port
+from benchmarks.proxy_envoy import envoy_config
 from benchmarks.proxy_load import CONNECTIONS, Done
-from benchmarks.proxy_setup import NODE, Features, Ports, envoy_config, mesh_file, nginx_config
+from benchmarks.proxy_setup import NODE, PEER, Features, Surroundings, mesh_file, nginx_config
 from core.clock import SystemClock
+from tests.fakes.certificates import Authority
 
 OURS, ENVOY = "ours", "envoy"
 SERVICE = {OURS: NODE, ENVOY: ENVOY}
@@ -57,13 +59,13 @@ class Counter:
         """
         if not contender.features.spans:
             return
-        deadline, before = CLOCK.monotonic() + LONGEST_S, None
-        while (told := self._told(contender)) != before or told.get("server", 0) < done.requests:
+        deadline, before, hops = CLOCK.monotonic() + LONGEST_S, None, contender.features.hops
+        while (told := self._told(contender)) != before or told.get("server", 0) < done.requests * hops:
             if CLOCK.monotonic() > deadline:
                 break
             before = told
             await CLOCK.sleep(SETTLED_S)
-        kinds = {told.get(kind, 0) for kind in ("server", "client", "traces")}
+        kinds = {told.get("server", 0) / hops, told.get("client", 0) / hops, told.get("traces", 0)}
         if min(kinds) < done.requests or max(kinds) > done.requests + CONNECTIONS:
             raise Void(f"{contender!r} answered {done.requests} requests, the spans received are {told}")
 
@@ -82,12 +84,19 @@ class Ring:
 
     def __init__(self, home: Path) -> None:
         self._home, self._running = home, list[Process]()
-        self.backend, self._collector = free_port(), free_port()
+        self.backend, self._grpc_backend, self._collector = free_port(), free_port(), free_port()
+        self._authority = Authority(home)
+        self._identity = self._authority.sign(PEER, at="proxy")
         self.counter = Counter(self._collector)
+
+    @property
+    def message(self) -> Path:
+        """The file that holds a gRPC message, which is asked with and answered with."""
+        return self._home / "reply"
 
     async def open(self) -> None:
         """Start the backend and who counts spans."""
-        config = self._write("nginx.conf", nginx_config(self._home, self.backend))
+        config = self._write("nginx.conf", nginx_config(self._home, self.backend, self._grpc_backend))
         nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
         if nginx is None:
             raise SystemExit("nginx is missing: make system-needs")
@@ -97,26 +106,34 @@ class Ring:
 
     async def enter(self, side: str, features: Features) -> Contender:
         """Start a proxy with one worker."""
-        ports = Ports(listen=free_port(), admin=free_port(), backend=self.backend, collector=self._collector)
+        around = Surroundings(
+            listen=free_port(),
+            ingress=free_port(),
+            admin=free_port(),
+            backend=self._grpc_backend if features.grpc else self.backend,
+            collector=self._collector,
+            authority=self._authority,
+            identity=self._identity,
+        )
         name = f"{side}-{len(self._running)}"
-        command = self._envoy(name, features, ports) if side == ENVOY else self._ours(name, features, ports)
-        process = await self._run(name, [*_ALONE, *command], ports.listen)
-        return Contender(side, features, process, ports.listen)
+        command = self._envoy(name, features, around) if side == ENVOY else self._ours(name, features, around)
+        process = await self._run(name, [*_ALONE, *command], around.listen)
+        return Contender(side, features, process, around.listen)
 
     def stop(self) -> None:
         """End everything."""
         for process in reversed(self._running):
             process.stop()
 
-    def _envoy(self, name: str, features: Features, ports: Ports) -> list[str | Path]:
-        config = self._write(f"{name}.json", envoy_config(features, ports))
+    def _envoy(self, name: str, features: Features, around: Surroundings) -> list[str | Path]:
+        config = self._write(f"{name}.json", envoy_config(features, around))
         return [_BIN / "envoy", "-c", config, "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"]
 
-    def _ours(self, name: str, features: Features, ports: Ports) -> list[str | Path]:
-        config = self._write(f"{name}.json", mesh_file(features, ports))
-        told = {"egress-port": ports.listen, "admin-port": ports.admin, "ingress-port": 0}
+    def _ours(self, name: str, features: Features, around: Surroundings) -> list[str | Path]:
+        config = self._write(f"{name}.json", mesh_file(features, around))
+        told = {"egress-port": around.listen, "admin-port": around.admin, "ingress-port": around.ingress}
         options = [word for option, value in told.items() for word in (f"--{option}", str(value))]
-        spans = ["--otlp-endpoint", f"http://127.0.0.1:{ports.collector}"] if features.spans else []
+        spans = ["--otlp-endpoint", f"http://127.0.0.1:{around.collector}"] if features.spans else []
         return [_BIN / "meshscope", "proxy", config, NODE, *options, *spans]
 
     def _write(self, name: str, text: str) -> Path:

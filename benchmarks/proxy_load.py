@@ -24,6 +24,9 @@ HEADERS = {
 }
 """With ``Host`` they are ten."""
 CONNECTIONS = 32
+H2_CONNECTIONS = 4
+"""They share as many streams as there are connections over HTTP/1.1."""
+RPC = "/shop.Orders/Get"
 ROOT = Path(__file__).parent.parent
 
 
@@ -47,6 +50,19 @@ def wrk(port: int, seconds: int, cores: tuple[str, ...]) -> Done:
     if found is None or "Non-2xx" in said or "Socket errors" in said:
         raise Failed(said)
     return Done(int(found[1]), float(found[2]))
+
+
+def h2load(port: int, seconds: int, message: Path, cores: tuple[str, ...]) -> Done:
+    """Make unary gRPC calls as fast as they are answered, over HTTP/2 by prior knowledge; ``message`` is the file of the body."""
+    headers = {"content-type": "application/grpc", "te": "trailers", **HEADERS}
+    words = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+    streams = ["-c", str(H2_CONNECTIONS), "-m", str(CONNECTIONS // H2_CONNECTIONS), "-t", "1"]
+    url = f"http://127.0.0.1:{port}{RPC}"
+    said = _run([*cores, "h2load", *streams, "-D", str(seconds), "-d", str(message), *words, "-H", f":authority: {HOST}", url])
+    found = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored", said)
+    if found is None or int(found[2]) + int(found[3]) or not int(found[1]):
+        raise Failed(said)
+    return Done(int(found[1]), seconds)
 
 
 def open_loop(port: int, rate: float, seconds: float, seed: int, cores: tuple[str, ...]) -> dict[str, float]:

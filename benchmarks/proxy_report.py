@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.proxy_load import CONNECTIONS, HEADERS
-from benchmarks.proxy_setup import BARE, BODY_BYTES, TRACED, Features
+from benchmarks.proxy_setup import BARE, BODY_BYTES, GRPC, MTLS, TRACED, Features
 from benchmarks.report import machine
 from benchmarks.samples import ROUNDS, Samples
 
@@ -20,6 +20,7 @@ ROWS = {
     "traced": TRACED,
 }
 """What is measured, each with one feature more than the one before."""
+OTHER_ROWS = {"mtls": MTLS, "grpc": GRPC}
 _FEATURES = {
     "bare": "routing, metrics",
     "retries": "... and retries armed (with a time limit for each try)",
@@ -31,7 +32,7 @@ _RATIOS = ("http1_traced_cpu_us", "mtls_cpu_us", "p99_added_ms", "rss_mb", "grpc
 _MOST = {"http1_traced_cpu": 0.5, "mtls_cpu": 0.8, "p99_added": 1.0, "rss": 0.5}
 _NAMES = {
     "http1_traced_cpu": "HTTP/1.1 with all of that, CPU us a request",
-    "mtls_cpu": "the same with mTLS on both sides, CPU us a request",
+    "mtls_cpu": "the same through egress and ingress with mTLS between them, CPU us a request",
     "p99_added": "p99 latency added at half of Envoy's capacity, ms",
     "rss": "resident memory under that load, MiB",
     "grpc_cpu": "gRPC unary over HTTP/2, CPU us a call",

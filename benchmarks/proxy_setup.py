@@ -1,14 +1,16 @@
-"""What Envoy, ours and nginx are told, so that both proxies do the same for the same requests."""
+"""What ours and nginx are told; ``proxy_envoy`` tells Envoy the same."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.proxy_load import HOST
+from tests.fakes.certificates import Authority, Pair
 
 BODY_BYTES = 1024
 PREFIXES = ("/orders", "/payments", "/users", "/")
+SERVICES = ("shop.Orders", "shop.Payments", "shop.Users", "")
 VERSIONS = {"v1": 90, "v2": 10}
 """Each route leads to both versions of its service, by weight."""
 NODE = "bench"
@@ -21,24 +23,40 @@ class Features:
     retries: bool = False
     outlier: bool = False
     spans: bool = False
+    mtls: bool = False
+    grpc: bool = False
+
+    @property
+    def hops(self) -> int:
+        """How often a request passes the proxy: with mTLS it leaves by the egress and comes in again by the ingress."""
+        return 2 if self.mtls else 1
 
 
 BARE = Features()
 TRACED = Features(retries=True, outlier=True, spans=True)
+MTLS = replace(TRACED, mtls=True)
+GRPC = replace(TRACED, grpc=True)
+PEER = "spiffe://bench/proxy"
+"""What the certificates of both ends bear."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
-    """Where a proxy listens, and where it finds the others."""
+class Surroundings:
+    """Where a proxy listens, where it finds the others, and who it is."""
 
     listen: int
+    ingress: int
     admin: int
     backend: int
     collector: int
+    authority: Authority
+    identity: Pair
 
 
-def nginx_config(folder: Path, port: int) -> str:
-    """Return a backend that answers every request with ``BODY_BYTES`` and keeps its connections."""
+def nginx_config(folder: Path, port: int, grpc_port: int) -> str:
+    """Return a backend that answers with ``BODY_BYTES`` and keeps its connections; on the second port as gRPC does."""
+    (folder / "reply").write_bytes(grpc_message(BODY_BYTES))
+    folder.chmod(0o711)  # nginx's workers run as somebody else
     return f"""
 worker_processes 1;
 daemon off;
@@ -55,6 +73,7 @@ http {{
   keepalive_requests 1000000000;
   keepalive_timeout 3600s;
   default_type application/json;
+  open_file_cache max=8;
   server {{
     listen 127.0.0.1:{port};
     location / {{
@@ -63,47 +82,79 @@ http {{
       return 200 "{"x" * BODY_BYTES}";
     }}
   }}
+  server {{
+    listen 127.0.0.1:{grpc_port} http2;
+    root {folder};
+    error_page 405 =200 /reply;  # nginx gives files to GET only, unless they say what went wrong
+    location / {{ return 405; }}
+    location = /reply {{
+      default_type application/grpc;
+      add_trailer grpc-status 0;
+    }}
+  }}
 }}
 """
 
 
-def mesh_file(features: Features, ports: Ports) -> str:
+def grpc_message(size: int) -> bytes:
+    """Return a message as it stands in a gRPC body."""
+    return b"\0" + size.to_bytes(4, "big") + b"x" * size
+
+
+def mesh_file(features: Features, around: Surroundings) -> str:
     """Return the mesh that the companion proxy follows."""
-    routes = [_route(prefix, features) for prefix in PREFIXES]
-    caller = _node(NODE, "127.0.0.1:1")
-    caller["spec"]["backends"] = [{"virtualService": {"virtualServiceName": HOST}}]
-    nodes = [caller, *(_node(f"api-{version}", f"127.0.0.1:{ports.backend}", version, features) for version in VERSIONS)]
+    at = around.ingress if features.mtls else around.backend
+    nodes = [_caller(features, around), *(_node(f"api-{version}", at, features, version) for version in VERSIONS)]
     service = {"virtualServiceName": HOST, "spec": {"provider": {"virtualRouter": {"virtualRouterName": "api"}}}}
     return json.dumps(
         {
             "mesh": {"meshName": "bench"},
             "virtualServices": [service],
-            "virtualRouters": [{"virtualRouterName": "api", "routes": routes}],
+            "virtualRouters": [{"virtualRouterName": "api", "routes": _routes(features)}],
             "virtualNodes": nodes,
         }
     )
 
 
-def _route(prefix: str, features: Features) -> dict[str, Any]:
+def _routes(features: Features) -> list[dict[str, Any]]:
     targets = [{"virtualNode": f"api-{version}", "weight": weight} for version, weight in VERSIONS.items()]
     policy = {
         "maxRetries": 2 if features.retries else 0,
         "perRetryTimeout": {"unit": "s", "value": 5 if features.retries else 0},
         "httpRetryEvents": ["gateway-error"],
         "tcpRetryEvents": ["connection-error"],
-    }
-    http = {"match": {"prefix": prefix}, "action": {"weightedTargets": targets}, "retryPolicy": policy}
-    return {"routeName": prefix.strip("/") or "rest", "spec": {"httpRoute": http}}
+    } | ({"grpcRetryEvents": ["unavailable"]} if features.grpc else {})
+    http = {"action": {"weightedTargets": targets}, "retryPolicy": policy}
+    if features.grpc:
+        matches: list[dict[str, Any]] = [{"serviceName": service} if service else {} for service in SERVICES]
+        kind = "grpcRoute"
+    else:
+        matches, kind = [{"prefix": prefix} for prefix in PREFIXES], "httpRoute"
+    return [{"routeName": f"r{at}", "spec": {kind: {"match": match, **http}}} for at, match in enumerate(matches)]
 
 
-def _node(name: str, address: str, version: str = "v0", features: Features = BARE) -> dict[str, Any]:
+def _caller(features: Features, around: Surroundings) -> dict[str, Any]:
+    """Our own node: its application is the backend, which only mTLS calls through the ingress."""
+    caller = _node(NODE, around.ingress, BARE)
+    caller["spec"]["backends"] = [{"virtualService": {"virtualServiceName": HOST}}]
+    listener = caller["spec"]["listeners"][0]
+    listener["portMapping"]["port"] = around.backend
+    if features.mtls:
+        validation = around.authority.trust | {"subjectAlternativeNames": {"match": {"exact": [PEER]}}}
+        tls = {"certificate": around.identity.file, "validation": validation}
+        listener["tls"] = {"mode": "STRICT", **tls}
+        caller["spec"]["backendDefaults"] = {"clientPolicy": {"tls": tls}}
+    return caller
+
+
+def _node(name: str, port: int, features: Features, version: str = "v0") -> dict[str, Any]:
     outlier = {
         "maxServerErrors": 5,
         "interval": {"unit": "s", "value": 10},
         "baseEjectionDuration": {"unit": "s", "value": 30},
         "maxEjectionPercent": 50,
     }
-    listener: dict[str, Any] = {"portMapping": {"port": 8080, "protocol": "http"}}
+    listener: dict[str, Any] = {"portMapping": {"port": 8080, "protocol": "grpc" if features.grpc else "http"}}
     return {
         "virtualNodeName": name,
         "tags": [
@@ -112,110 +163,6 @@ def _node(name: str, address: str, version: str = "v0", features: Features = BAR
         ],
         "spec": {
             "listeners": [listener | ({"outlierDetection": outlier} if features.outlier else {})],
-            "serviceDiscovery": {"static": {"endpoints": [address]}},
+            "serviceDiscovery": {"static": {"endpoints": [f"127.0.0.1:{port}"]}},
         },
     }
-
-
-def envoy_config(features: Features, ports: Ports) -> str:
-    """Return what Envoy is started with: the same routes, weights, retries, time limits and outlier detection."""
-    manager = {
-        "@type": _type("filters.network.http_connection_manager.v3.HttpConnectionManager"),
-        "stat_prefix": "egress",
-        "generate_request_id": features.spans,
-        "normalize_path": True,
-        "merge_slashes": True,
-        "route_config": {"virtual_hosts": [{"name": "api", "domains": [HOST, f"{HOST}:*"], "routes": _envoy_routes(features)}]},
-        "http_filters": [
-            {"name": "envoy.filters.http.router", "typed_config": {"@type": _type("filters.http.router.v3.Router")}}
-        ],
-    } | ({"tracing": _envoy_tracing(ports)} if features.spans else {})
-    listener = {
-        "name": "egress",
-        "address": _address(ports.listen),
-        "filter_chains": [{"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}],
-    }
-    clusters = [
-        *(_cluster(f"api-{version}", ports.backend, features) for version in VERSIONS),
-        _cluster("collector", ports.collector, BARE),
-    ]
-    return json.dumps(
-        {
-            "node": {"id": NODE, "cluster": NODE},
-            "admin": {"address": _address(ports.admin)},
-            "static_resources": {"listeners": [listener], "clusters": clusters},
-            "layered_runtime": {"layers": [{"name": "bench", "static_layer": _RUNTIME}]},
-        }
-    )
-
-
-_RUNTIME = {
-    "tracing.opentelemetry.min_flush_spans": 1000,
-    "tracing.opentelemetry.max_cache_size": 10_000,
-    "tracing.opentelemetry.flush_interval_ms": 500,
-}
-"""Envoy would send a request to the collector for every five spans, which costs it more; this is how ours does it."""
-
-
-def _envoy_routes(features: Features) -> list[dict[str, Any]]:
-    policy = {
-        "retry_on": "gateway-error,connect-failure",
-        "num_retries": 2,
-        "per_try_timeout": "5s",
-        "retry_host_predicate": [
-            {
-                "name": "envoy.retry_host_predicates.previous_hosts",
-                "typed_config": {"@type": _type("retry.host.previous_hosts.v3.PreviousHostsPredicate")},
-            }
-        ],
-        "host_selection_retry_max_attempts": 5,
-    }
-    clusters = [{"name": f"api-{version}", "weight": weight} for version, weight in VERSIONS.items()]
-    action = {"weighted_clusters": {"clusters": clusters}, "timeout": "15s", "idle_timeout": "300s"}
-    action |= {"retry_policy": policy} if features.retries else {}
-    return [{"match": {"prefix": prefix}, "route": action} for prefix in PREFIXES]
-
-
-def _envoy_tracing(ports: Ports) -> dict[str, Any]:
-    uri = {"uri": f"http://127.0.0.1:{ports.collector}/v1/traces", "cluster": "collector", "timeout": "10s"}
-    tracer = {
-        "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
-        "service_name": "envoy",
-        "http_service": {"http_uri": uri},
-    }
-    return {
-        "spawn_upstream_span": True,
-        "random_sampling": {"value": 100},
-        "provider": {"name": "envoy.tracers.opentelemetry", "typed_config": tracer},
-    }
-
-
-def _cluster(name: str, port: int, features: Features) -> dict[str, Any]:
-    endpoint = {"endpoint": {"address": _address(port)}}
-    cluster: dict[str, Any] = {
-        "name": name,
-        "type": "STATIC",
-        "connect_timeout": "5s",
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
-    }
-    threshold: dict[str, Any] = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), 2**31 - 1)
-    if features.retries:
-        threshold["retry_budget"] = {"budget_percent": {"value": 20}, "min_retry_concurrency": 3}
-    cluster["circuit_breakers"] = {"thresholds": [threshold]}
-    if features.outlier:
-        cluster["outlier_detection"] = {
-            "consecutive_5xx": 5,
-            "interval": "10s",
-            "base_ejection_time": "30s",
-            "max_ejection_percent": 50,
-            "enforcing_success_rate": 0,
-        }
-    return cluster
-
-
-def _address(port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-
-
-def _type(name: str) -> str:
-    return f"type.googleapis.com/envoy.extensions.{name}"

@@ -95,4 +95,4 @@ def test_ratios_are_ours_to_envoys_and_what_is_missing_is_said() -> None:
     result = result_of(Samples(figures), {"seconds_per_round": 3})
     assert result["ratios"] == {"http1_traced_cpu": 0.5, "mtls_cpu": None, "p99_added": 0.5, "rss": None, "grpc_cpu": None}
     assert result["peers"]["envoy"]["p99_added_ms"] == 1.0
-    assert f"mTLS on both sides, CPU us a request | {NOT_THERE_YET}" in table(result)
+    assert f"mTLS between them, CPU us a request | {NOT_THERE_YET}" in table(result)
