@@ -11,6 +11,21 @@ from mesh_model.regex import compiled
 from mesh_proxy.request import RequestHead
 from mesh_proxy.rewrites import Rewriter
 
+_APART: dict[bytes, Callable[[RequestHead], bytes | None]] = {
+    b"host": lambda head: head.host,
+    b":authority": lambda head: head.host,
+    b":path": lambda head: head.path,
+    b":method": lambda head: head.method,
+    b":scheme": lambda head: head.scheme,
+    b"traceparent": lambda head: head.traceparent,
+    b"tracestate": lambda head: head.tracestate,
+    b"content-length": lambda head: head.length,
+    b"transfer-encoding": lambda head: b"chunked" if head.chunked else b"",
+    b"te": lambda head: b"trailers" if head.trailers else b"",
+    b"expect": lambda head: b"100-continue" if head.expects_continue else b"",
+}
+"""What a head says outside its header lines."""
+
 _DEFAULT_PORTS = {b"http": 80, b"https": 443}
 _FARTHEST = 2**63
 
@@ -22,7 +37,7 @@ class Asked:
 
     def __init__(self, head: RequestHead) -> None:
         self.head = head
-        self._headers: dict[bytes, list[bytes]] | None = None
+        self._headers: dict[bytes, list[bytes]] = {}
         self._query: dict[bytes, bytes] | None = None
         self._path: bytes | None = None
 
@@ -44,9 +59,10 @@ class Asked:
 
     def header(self, name: bytes) -> list[bytes]:
         """Return the values of a header (its name in lower case); none when it is not there."""
-        if self._headers is None:
-            self._headers = _headers_of(self.head)
-        return self._headers.get(name, [])
+        values = self._headers.get(name)
+        if values is None:
+            values = self._headers[name] = _values_of(self.head, name)
+        return values
 
     def parameter(self, name: bytes) -> bytes | None:
         """Return the first value of a query parameter; None when it is not there."""
@@ -164,26 +180,10 @@ def _number(value: bytes) -> int:
     return int(value)
 
 
-def _headers_of(head: RequestHead) -> dict[bytes, list[bytes]]:
-    """Return all headers by their names in lower case: those that go on, and those that the proxy keeps apart."""
-    found: dict[bytes, list[bytes]] = {}
-    for line in head.lines:
-        name, _, value = line.partition(b":")
-        found.setdefault(name.lower(), []).append(value.strip())
-    apart = (
-        (b"host", head.host),
-        (b":authority", head.host),
-        (b":path", head.path),
-        (b":method", head.method),
-        (b":scheme", head.scheme),
-        (b"traceparent", head.traceparent),
-        (b"tracestate", head.tracestate),
-        (b"content-length", head.length or b""),
-        (b"transfer-encoding", b"chunked" if head.chunked else b""),
-        (b"te", b"trailers" if head.trailers else b""),
-        (b"expect", b"100-continue" if head.expects_continue else b""),
-    )
-    for name, value in apart:
-        if value:
-            found.setdefault(name, []).append(value)
+def _values_of(head: RequestHead, name: bytes) -> list[bytes]:
+    """Return the values of a header: of those that go on, or of those that the proxy keeps apart."""
+    end = len(name)
+    found = [line[end + 1 :].strip() for line in head.lines if line[end : end + 1] == b":" and line[:end].lower() == name]
+    if not found and (apart := _APART.get(name)) and (value := apart(head)):
+        return [value]
     return found

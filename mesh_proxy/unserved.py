@@ -19,7 +19,7 @@ def _protocols(table: RouteTable) -> set[str]:
 
 _NOT_YET: tuple[tuple[str, Callable[[RouteTable], bool]], ...] = (
     ("more than one listener of one virtual node or gateway", lambda table: len(table.ingress) > 1),
-    ("the protocol tcp", lambda table: "tcp" in _protocols(table)),
+    ("the protocol tcp", lambda table: "tcp" in _protocols(table) or any(host.tcp for host in table.egress)),
     ("logging.accessLog", lambda table: table.access_log is not None),
 )
 

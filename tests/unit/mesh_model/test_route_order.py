@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh_model import regex
 from mesh_model.matches import HeaderMatch, HostMatch, Match, PathMatch, QueryMatch
-from mesh_model.order import rank
+from mesh_model.order import literal_beginning, rank
 from mesh_model.resources import GatewayRoute, Route, WeightedTarget
 
 HEADER = (HeaderMatch("x"),)
@@ -20,9 +21,11 @@ ORDERS = {
     "priority": [route("0", "prefix", "/", 0), route("7", "prefix", "/longer", 7), route("unset", "exact", "/longest")],
     "path": [
         route("exact", "exact", "/a"),
-        route("long", "prefix", "/a/b"),
-        route("short", "prefix", "/a"),
-        route("regex", "regex", "/a/b/c/d"),
+        route("long", "prefix", "/a/b/c"),
+        route("regex", "regex", "/a/b[0-9]+"),
+        route("short", "prefix", "/a/b"),
+        route("regex-any", "regex", ".*[.]css"),
+        route("all", "prefix", "/"),
     ],
     "conditions": [
         route("three", "prefix", "/", headers=HEADER, method="GET", port=80),
@@ -40,8 +43,36 @@ def test_routes_are_asked_in_this_order_however_they_were_declared(expected: lis
         assert sorted(declared, key=rank) == expected
 
 
+@pytest.mark.parametrize(
+    ("pattern", "begins"),
+    [
+        ("/pay", "/pay"),
+        ("/pay/[0-9]+", "/pay/"),
+        ("/pays?", "/pay"),
+        ("/pay+", "/pay"),
+        ("/v1\\.0/.*", "/v1.0/"),
+        ("/\\d+", "/"),
+        ("/a{2}", "/"),
+        ("/a|/b", ""),
+        ("/x(a|b)", "/x"),
+        ("(?i)/a", ""),
+        ("", ""),
+        ("/a\\", "/a"),
+        ("/a$", "/a"),
+    ],
+)
+def test_what_a_pattern_begins_with(pattern: str, begins: str) -> None:
+    assert literal_beginning(pattern) == begins
+
+
+@given(st.from_regex(r"/[a-c.*?+|()\[\]]{0,8}", fullmatch=True), st.text("abc/", max_size=6))
+def test_every_match_begins_so(pattern: str, text: str) -> None:
+    if not regex.problem(pattern) and regex.compiled(pattern).fullmatch(text.encode()):
+        assert text.startswith(literal_beginning(pattern))
+
+
 def test_equals_keep_the_order_of_their_declaration() -> None:
-    regexes = [route("first", "regex", "/b"), route("second", "regex", "/aaa")]
+    regexes = [route("first", "regex", "/b[0-9]"), route("second", "regex", "/a.*")]
     assert sorted(regexes, key=rank) == regexes
 
 
