@@ -3,19 +3,22 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import httptools
 
 from mesh_proxy import rescue
+from mesh_proxy.answering import Answering
 from mesh_proxy.exchange import Exchange
 from mesh_proxy.head_reader import HEAD_TOO_LARGE, HeadReader, Refused
 from mesh_proxy.http2_downstream import Http2Downstream
-from mesh_proxy.http_wire import CHUNKED, CLOSE, CONTINUE, KEEP_ALIVE, chunk, last_chunk, no_body_follows, own_reply, status_line
-from mesh_proxy.spans import attribute
+from mesh_proxy.http_wire import (
+    own_reply,
+)
+from mesh_proxy.spans import PeerAttributes
 
 if TYPE_CHECKING:
-    from mesh_proxy.rescue import Rescue
     from mesh_proxy.side import Side
     from mesh_proxy.tls_peer import Peer
 
@@ -23,120 +26,60 @@ log = logging.getLogger(__name__)
 
 LINGER_TICKS = 2
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-LONGEST_HOST = 255
 
 
-class Downstream(asyncio.Protocol):
+class Downstream(Answering):
     """Parses requests strictly and lets one exchange at a time run; further ones wait, and reading stops meanwhile."""
 
     __slots__ = (
         "_advancing",
         "_body_size",
-        "_chunked",
-        "_client_attribute",
-        "_current",
         "_held",
-        "_host_attribute",
-        "_last_host",
         "_lingering",
-        "_out",
         "_parser",
         "_quiet_ticks",
         "_reader",
         "_receiving",
         "_refused",
         "_side",
+        "_switching",
         "_unparsed",
         "_waiting",
-        "closing",
-        "congested",
         "on_header",
         "on_url",
         "peer",
-        "transport",
+        "span_attributes",
     )
 
-    transport: asyncio.Transport
+    span_attributes: Callable[[bytes], bytes]
 
     def __init__(self, side: "Side") -> None:
+        super().__init__()
         self._side = side
         self._reader = reader = HeadReader(side.limits.headers)
         self.on_url, self.on_header = reader.on_url, reader.on_header  # httptools calls them without a detour
         self._parser = httptools.HttpRequestParser(self)
-        self._current: Exchange | None = None
         self._receiving: Exchange | None = None
         self._waiting: deque[Exchange] = deque()
-        self._out: list[bytes] = []
         self._refused: Refused | None = None
         self.peer: Peer | None = None
-        self.closing = self.congested = self._held = self._advancing = self._chunked = False
+        self._held = self._advancing = self._switching = False
         self._unparsed = self._body_size = self._quiet_ticks = self._lingering = 0
-        self._client_attribute = self._host_attribute = self._last_host = b""
 
     def __repr__(self) -> str:
-        return f"<Downstream {self._current!r} and {len(self._waiting)} waiting>"
+        return f"<Downstream {self.current!r} and {len(self._waiting)} waiting>"
 
     @property
     def busy(self) -> bool:
         """Whether a request is being answered."""
-        return self._current is not None
+        return self.current is not None
 
     # what an exchange asks of its client
-
-    def answer(self, status: int, lines: list[bytes], length: bytes | None, bodiless: bool) -> None:
-        """Write the head of the answer, and settle how its body is framed and whether the connection goes on."""
-        exchange = self._current
-        assert exchange is not None
-        self._chunked, http10 = False, exchange.head.http10
-        parts = [status_line(status), *lines]
-        if length is not None:
-            parts.append(b"content-length: %b\r\n" % length)
-        elif not bodiless:
-            self._chunked = not http10
-            if http10:
-                self.closing = True
-            else:
-                parts.append(CHUNKED)
-        elif not no_body_follows(exchange.head.method, status):
-            parts.append(b"content-length: 0\r\n")
-        if not exchange.body.complete:
-            self.closing = True
-        if self.closing:
-            parts.append(CLOSE)
-        elif http10:
-            parts.append(KEEP_ALIVE)
-        parts.append(b"\r\n")
-        self._out.append(b"".join(parts))
-
-    def answer_body(self, piece: bytes) -> None:
-        """Write a piece of the answer's body."""
-        self._out.append(chunk(piece) if self._chunked else piece)
-
-    def answer_end(self, trailers: tuple[bytes, ...]) -> None:
-        """End the answer; trailers go to those who asked for them."""
-        if self._chunked:
-            asked = self._current is not None and self._current.head.trailers
-            self._out.append(last_chunk(trailers if asked else ()))
-
-    def reply(self, why: "Rescue") -> None:
-        """Answer in the endpoint's place."""
-        exchange = self._current
-        assert exchange is not None
-        if not exchange.body.complete:
-            self.closing = True
-        self._out = [own_reply(why.status, why.text, head_only=exchange.head.method == b"HEAD", close=self.closing)]
-
-    def flush(self) -> None:
-        """Write what has come so far."""
-        if self._out:
-            out, self._out = self._out, []
-            if not self.transport.is_closing():
-                self.transport.writelines(out)
 
     def done(self) -> None:
         """The current exchange is finished: go on with the next request, or close."""
         self.flush()
-        self._current = None
+        self.current = None
         if not self._advancing:
             self._advance()
 
@@ -154,24 +97,17 @@ class Downstream(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the connection: the client must see that its answer is not whole."""
-        self._current = None
+        self.current = None
         self._out.clear()
         self._waiting.clear()
         self.transport.abort()
-
-    def span_attributes(self, host: bytes) -> bytes:
-        """Return the attributes of SERVER spans that come from the connection and the Host header."""
-        if host != self._last_host:
-            self._last_host = host
-            self._host_attribute = attribute("server.address", host[:LONGEST_HOST].decode("latin-1"))
-        return self._client_attribute + self._host_attribute
 
     # what the side tells
 
     def tick(self) -> None:
         """A second has passed."""
         self._quiet_ticks += 1
-        current, limits = self._current, self._side.limits
+        current, limits = self.current, self._side.limits
         if self._lingering:
             self._lingering += 1
             if self._lingering > LINGER_TICKS:
@@ -187,7 +123,7 @@ class Downstream(asyncio.Protocol):
     def drain(self) -> None:
         """Close now, or when the requests that were taken are answered."""
         self.closing = True
-        if self._current is None:
+        if self.current is None:
             self.transport.close()
 
     # asyncio's callbacks
@@ -201,12 +137,14 @@ class Downstream(asyncio.Protocol):
             return
         self._side.connections.add(self)
         self.peer = transport.get_extra_info("peer")
-        peer = transport.get_extra_info("peername")
-        self._client_attribute = attribute("client.address", str(peer[0])) if peer else b""
+        self.span_attributes = PeerAttributes(transport.get_extra_info("peername")).of
 
     def data_received(self, data: bytes) -> None:
         """Parse."""
         if self._lingering or self._refused is not None:
+            return
+        if self._switching:
+            self._take_websocket(data)
             return
         if not self._unparsed:  # a head that comes drop by drop does not gain time by it
             self._quiet_ticks = 0
@@ -234,20 +172,20 @@ class Downstream(asyncio.Protocol):
         self._side.connections.discard(self)
         self._waiting.clear()
         self.closing = True
-        if self._current is not None:
-            self._current.client_gone()
+        if self.current is not None:
+            self.current.client_gone()
 
     def pause_writing(self) -> None:
         """The client reads more slowly than the endpoint writes."""
         self.congested = True
-        if self._current is not None:
-            self._current.hold_response()
+        if self.current is not None:
+            self.current.hold_response()
 
     def resume_writing(self) -> None:
         """The client reads again."""
         self.congested = False
-        if self._current is not None:
-            self._current.resume_response()
+        if self.current is not None:
+            self.current.resume_response()
 
     # httptools' callbacks
 
@@ -258,6 +196,7 @@ class Downstream(asyncio.Protocol):
             raise Refused(431, HEAD_TOO_LARGE)
         exchange = self._receiving = Exchange(self, self._side, self._reader.head(self._parser))
         self._unparsed = self._body_size = 0
+        self._switching = exchange.head.upgrade
         if exchange.head.has_body:
             self._take(exchange)
 
@@ -278,7 +217,7 @@ class Downstream(asyncio.Protocol):
         self._unparsed = 0
         trailers = self._reader.trailers
         self._reader.begin()
-        if exchange is None or exchange.finished:
+        if exchange is None or exchange.finished or exchange.head.upgrade:
             return
         if exchange.head.has_body:
             exchange.request_complete(trailers)
@@ -294,6 +233,9 @@ class Downstream(asyncio.Protocol):
                 return
             except httptools.HttpParserUpgrade as upgrade:  # an offer that is not taken up; the connection goes on as it was
                 data = data[upgrade.args[0] :]
+                if self._switching:
+                    self._take_websocket(data)
+                    return
                 self._parser = httptools.HttpRequestParser(self)
 
     def _become_http2(self, data: bytes) -> None:
@@ -305,27 +247,36 @@ class Downstream(asyncio.Protocol):
         http2.connection_made(self.transport)
         http2.data_received(before + data)
 
+    def _take_websocket(self, data: bytes) -> None:
+        """Pass bytes on once the endpoint has switched: before, it might take them for a request of their own."""
+        current = self.current
+        if not self._switched:
+            self._early += data
+            if len(self._early) > self._side.limits.head_bytes:
+                self._side.counts.refused["malformed"] += 1
+                self.transport.abort()
+        elif current is not None and data:
+            current.request_body(data)
+
     def _take(self, exchange: Exchange) -> None:
-        if self._current is None and not self._waiting:
+        if self.current is None and not self._waiting:
             self._start(exchange)
         else:
             self._waiting.append(exchange)
             self.hold()
 
     def _start(self, exchange: Exchange) -> None:
-        self._current = exchange
+        self.current = exchange
         if exchange.head.last:
             self.closing = True
-        if exchange.head.expects_continue and not exchange.body.complete:
-            self.transport.write(CONTINUE)
         exchange.start()
 
     def _advance(self) -> None:
         self._advancing = True
-        while self._waiting and self._current is None:
+        while self._waiting and self.current is None:
             self._start(self._waiting.popleft())
         self._advancing = False
-        if self._current is not None:
+        if self.current is not None:
             return
         if self.closing:
             self._close_gently()
@@ -339,11 +290,11 @@ class Downstream(asyncio.Protocol):
         self._refused = refused
         self._side.counts.refused["malformed"] += 1
         receiving, self._receiving = self._receiving, None
-        if receiving is not None and receiving is self._current:
+        if receiving is not None and receiving is self.current:
             receiving.refuse(rescue.TOO_LARGE if refused.status == 413 else rescue.MALFORMED)
         elif receiving is not None and receiving in self._waiting:
             self._waiting.remove(receiving)
-        elif self._current is None:
+        elif self.current is None:
             self._say_refused(refused)
 
     def _say_refused(self, refused: Refused) -> None:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 class Client(Protocol):
     """Who asked, in whatever protocol it speaks: it frames the answer. Header lines are ``name: value`` with CR LF.
 
-    An exchange calls ``answer``, any number of ``answer_body``, ``answer_end`` and ``done``; or ``reply`` and ``done``;
-    or at any time ``abort``. What was given is written at the latest with ``flush`` or ``done``.
+    An exchange calls perhaps ``invite``; then ``answer``, any number of ``answer_body``, ``answer_end`` and ``done``; or
+    ``reply`` and ``done``; or at any time ``abort``. What was given is written at the latest with ``flush`` or ``done``.
     """
 
     congested: bool
@@ -21,6 +21,10 @@ class Client(Protocol):
     @property
     def peer(self) -> "Peer | None":
         """Who the client is by its certificate; None: it showed none."""
+        ...
+
+    def invite(self) -> None:
+        """Tell the client to send the body that it holds back until somebody wants it (100 Continue)."""
         ...
 
     def answer(self, status: int, lines: list[bytes], length: bytes | None, bodiless: bool) -> None:
@@ -68,7 +72,7 @@ class Way(Protocol):
     """One attempt's way to an endpoint, in whatever protocol that speaks: it frames the request.
 
     An exchange calls ``serve``, any number of ``send_body``, ``end_body``. The way calls the exchange's ``response_head``,
-    ``response_body``, ``flush`` and ``response_complete``, or once ``attempt_failed``; nothing after ``let_go`` or ``close``.
+    ``response_body`` and ``response_complete``, or once ``attempt_failed``; nothing after ``let_go`` or ``close``.
     """
 
     def serve(self, exchange: "Exchange", caller: bytes) -> None:

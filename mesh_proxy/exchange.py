@@ -36,10 +36,10 @@ class Exchange:
         "_attempts",
         "_backoff",
         "_caller",
-        "_client",
         "_complete_at",
         "_endpoint",
         "_flags",
+        "_invited",
         "_lane",
         "_pool",
         "_retrying",
@@ -51,6 +51,7 @@ class Exchange:
         "_tried",
         "_way",
         "body",
+        "client",
         "finished",
         "grpc_status",
         "head",
@@ -61,7 +62,7 @@ class Exchange:
     def __init__(self, client: "Client", side: "Side", head: RequestHead) -> None:
         self.head = self.outgoing = head
         self.body = RequestBody() if head.has_body else NO_BODY
-        self._client, self._side = client, side
+        self.client, self._side = client, side
         self._route: LiveRoute | None = None
         self._lane: Lane | None = None
         self._endpoint: Endpoint | None = None
@@ -72,18 +73,13 @@ class Exchange:
         self._tried: tuple[str, ...] = ()
         self._started = self._attempt_at = self._complete_at = 0.0
         self._attempts = self._status = self.quiet_ticks = 0
-        self.finished = self._answered = self._attempting = self._retrying = False
+        self.finished = self._answered = self._attempting = self._retrying = self._invited = False
         self._flags = ""
         self._caller = b""
         self.grpc_status = NO_STATUS
 
     def __repr__(self) -> str:
         return f"<Exchange {self.head.method.decode()} {self.head.path.decode()} attempt {self._attempts} status {self._status}>"
-
-    @property
-    def request_sent(self) -> bool:
-        """Whether the endpoint has been sent the whole request."""
-        return self.body.complete
 
     # the request's way
 
@@ -94,7 +90,7 @@ class Exchange:
         self._started = now = side.clock.monotonic()
         if side.telemetry.on:
             self._trace = Trace(side, head)
-        peer = self._client.peer
+        peer = self.client.peer
         if peer is not None:
             self.outgoing = head._replace(lines=[*head.lines, peer.introduction])
         if side.guard is not None and (why := side.guard.judge(peer, head, side.clock.now())) is not None:
@@ -118,7 +114,7 @@ class Exchange:
         self.quiet_ticks = 0
         self.body.add(piece, self._way)
         if self._way is None and self.body.is_large:
-            self._client.hold()
+            self.client.hold()
 
     def request_complete(self, trailers: tuple[bytes, ...]) -> None:
         """The request's body is complete; the time limits begin now, as Envoy's do."""
@@ -129,21 +125,13 @@ class Exchange:
             if self._endpoint is not None:
                 self._side.watch_try(self, self._route.rule.per_try_s, now)
 
-    def hold_request(self) -> None:
-        """The endpoint reads more slowly than the client writes."""
-        self._client.hold()
-
-    def resume_request(self) -> None:
-        """The endpoint reads again."""
-        self._client.resume()
-
     def connected(self, way: "Way") -> None:
         """There is a way for the present attempt."""
         self._way = way
         way.serve(self, self._caller)
         if self.body is not NO_BODY:
             self.body.send(way)
-            self._client.resume()
+            self.client.resume()
 
     # the answer's way
 
@@ -165,26 +153,28 @@ class Exchange:
         if self._route.rule.per_try_s:
             self._side.unwatch_try(self, self._route.rule.per_try_s)
         self._status, self._answered = status, True
-        client = self._client
+        client = self.client
         client.answer(status, lines, length, bodiless)
         if client.congested and self._way is not None:
             self._way.hold()
 
+    def invited(self) -> None:
+        """The endpoint wants the body that the client holds back."""
+        if self.head.expects_continue and not self._invited:
+            self._invited = True
+            self.client.invite()
+
     def response_body(self, piece: bytes) -> None:
         """A piece of the response's body has come."""
         self.quiet_ticks = 0
-        self._client.answer_body(piece)
-
-    def flush(self) -> None:
-        """Write what has come so far."""
-        self._client.flush()
+        self.client.answer_body(piece)
 
     def response_complete(self, trailers: tuple[bytes, ...]) -> None:
         """The response is complete."""
         self._way = None
         if trailers and self.head.grpc:
             self._report_grpc()
-        self._client.answer_end(trailers)
+        self.client.answer_end(trailers)
         self._end_attempt(self._status, "", "")
         self._finish()
 
@@ -231,6 +221,10 @@ class Exchange:
     def client_gone(self) -> None:
         """Nobody waits for the answer any more."""
         self._drop_attempt()
+        if self._status == 101:  # as good an end as any
+            self._end_attempt(101, "", "")
+            self._finish(whole=False)
+            return
         self._report(Result.ABANDONED)
         self._break_off(rescue.CLIENT_GONE)
 
@@ -311,7 +305,7 @@ class Exchange:
         self._end_attempt(0, why.flag, why.error)
         self._flags = rescue.joined(why.flag, self._flags)
         self._status = why.status
-        self._client.reply(why)
+        self.client.reply(why)
         self._finish()
 
     def _break_off(self, why: Rescue) -> None:
@@ -369,7 +363,7 @@ class Exchange:
     def _finish(self, *, whole: bool = True) -> None:
         """Close the books of the request, and make way for the connection's next one."""
         self.finished = True
-        side, client = self._side, self._client
+        side, client = self._side, self.client
         if self._route is not None and self._lane is not None:
             self._lane.target.active -= 1
             self._end_retry()

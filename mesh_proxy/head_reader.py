@@ -14,6 +14,7 @@ from mesh_proxy.http_wire import (
     TE,
     TRACEPARENT,
     TRACESTATE,
+    UPGRADE,
     is_authority,
     named_by,
     plain_path,
@@ -69,6 +70,7 @@ class HeadReader:
         "_te",
         "_traceparent",
         "_tracestate",
+        "_upgrade",
         "_url",
         "complete",
         "trailers",
@@ -99,7 +101,7 @@ class HeadReader:
         self.trailers: tuple[bytes, ...] = ()
         self._url = b""
         self._lines, self._host, self._length = [], None, None
-        self._connection = self._encoding = self._traceparent = self._tracestate = self._expect = self._te = b""
+        self._connection = self._encoding = self._traceparent = self._tracestate = self._expect = self._te = self._upgrade = b""
 
     def on_url(self, url: bytes) -> None:
         """A request begins (its target may come in pieces)."""
@@ -153,6 +155,10 @@ class HeadReader:
             http10,
             not parser.should_keep_alive(),
             bool(self._te) and b"trailers" in self._te.lower(),
+            upgrade=bool(self._upgrade)
+            and parser.should_upgrade()
+            and self._upgrade.lower() == b"websocket"
+            and method == b"GET",
         )
 
     def _judge_host(self, host: bytes | None, *, http10: bool) -> None:
@@ -183,6 +189,8 @@ class HeadReader:
             self._tracestate = self._tracestate + b"," + value if self._tracestate else value
         elif role == TE:
             self._te += b"," + value
+        elif role == UPGRADE:
+            self._upgrade += b"," + value if self._upgrade else value
         elif role == EXPECT:
             if value.lower() != b"100-continue":
                 raise Refused(417, "Expectation Failed")

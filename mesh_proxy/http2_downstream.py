@@ -1,5 +1,6 @@
 """One HTTP/2 connection from a client: as many exchanges at a time as it may have streams."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
@@ -11,7 +12,7 @@ from mesh_proxy.http2_connection import Http2Connection, Http2Stream
 from mesh_proxy.http2_wire import Malformed, Refused, pairs_of, request_of, response_block, trailers_of
 from mesh_proxy.http_wire import CHALLENGE
 from mesh_proxy.request import NO_BODY
-from mesh_proxy.spans import attribute
+from mesh_proxy.spans import PeerAttributes
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from mesh_proxy.tls_peer import Peer
 
 MOST_STREAMS = 128
-LONGEST_HOST = 255
 BORNE_RESETS = 500
 """A client that gives up more streams than this, and more than half of all, is not borne (CVE-2023-44487)."""
 
@@ -52,6 +52,10 @@ class ServedStream(Http2Stream):
     def answer(self, status: int, lines: list[bytes], length: bytes | None, bodiless: bool) -> None:
         """Send the head of the answer."""
         self.send_headers(response_block(self._method, status, lines, length, bodiless=bodiless), end=bodiless)
+
+    def invite(self) -> None:
+        """Tell the client to send the body that it holds back."""
+        self.send_headers([(b":status", b"100")], end=False)
 
     def answer_body(self, piece: bytes) -> None:
         """Send a piece of the answer's body."""
@@ -125,6 +129,7 @@ class ServedStream(Http2Stream):
 class Http2Downstream(Http2Connection[ServedStream]):
     """Takes requests, each on a stream of its own."""
 
+    span_attributes: Callable[[bytes], bytes]
     HANDLERS = {**http2_connection.HANDLERS, RequestReceived: lambda connection, event: connection.on_request(event)}  # noqa: RUF012
 
     def __init__(self, side: "Side") -> None:
@@ -133,7 +138,6 @@ class Http2Downstream(Http2Connection[ServedStream]):
         self._quiet_ticks = self._opened = self._given_up = 0
         self._closing = False
         self.peer: Peer | None = None
-        self._client_attribute = self._host_attribute = self._last_host = b""
 
     def __repr__(self) -> str:
         return f"<Http2Downstream {list(self.streams.values())}>"
@@ -142,13 +146,6 @@ class Http2Downstream(Http2Connection[ServedStream]):
     def busy(self) -> int:
         """How many requests are being answered."""
         return sum(stream.exchange is not None for stream in self.streams.values())
-
-    def span_attributes(self, host: bytes) -> bytes:
-        """Return the attributes of SERVER spans that come from the connection and the host."""
-        if host != self._last_host:
-            self._last_host = host
-            self._host_attribute = attribute("server.address", host[:LONGEST_HOST].decode("latin-1"))
-        return self._client_attribute + self._host_attribute
 
     def left(self) -> None:
         """A stream is over."""
@@ -198,8 +195,7 @@ class Http2Downstream(Http2Connection[ServedStream]):
             return
         self._side.connections.add(self)
         self.peer = transport.get_extra_info("peer")
-        peer = transport.get_extra_info("peername")
-        self._client_attribute = attribute("client.address", str(peer[0])) if peer else b""
+        self.span_attributes = PeerAttributes(transport.get_extra_info("peername")).of
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -233,8 +229,6 @@ class Http2Downstream(Http2Connection[ServedStream]):
         stream = self.streams[event.stream_id] = ServedStream(self, event.stream_id, head.method)
         stream.request_ended = ended
         exchange = stream.exchange = Exchange(stream, side, head)
-        if head.expects_continue and not ended:
-            stream.send_headers([(b":status", b"100")], end=False)
         exchange.start()
 
     def take_data(self, stream: ServedStream, piece: bytes) -> None:

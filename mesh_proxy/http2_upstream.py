@@ -46,11 +46,14 @@ class UpstreamStream(Http2Stream):
         head = exchange.outgoing
         self.exchange, self._method = exchange, head.method
         self._upstream.open(self)
-        self.send_headers(request_block(head, caller), end=not head.has_body)
+        self.send_headers(
+            request_block(head, caller), end=not head.has_body or head.upgrade
+        )  # as a plain request, which the endpoint may refuse
 
     def send_body(self, piece: bytes) -> None:
         """Send a piece of the request's body."""
-        self.send(piece)
+        if not self.sent:
+            self.send(piece)
 
     def end_body(self, trailers: tuple[bytes, ...]) -> None:
         """Say that the request is complete."""
@@ -70,12 +73,12 @@ class UpstreamStream(Http2Stream):
     def on_slow(self) -> None:
         """The endpoint is slower than the client."""
         if self.exchange is not None:
-            self.exchange.hold_request()
+            self.exchange.client.hold()
 
     def on_ready(self) -> None:
         """The endpoint takes more again."""
         if self.exchange is not None:
-            self.exchange.resume_request()
+            self.exchange.client.resume()
 
     # what the connection tells
 
@@ -110,7 +113,7 @@ class Http2Upstream(Http2Connection[UpstreamStream]):
     HANDLERS = {  # noqa: RUF012
         **http2_connection.HANDLERS,
         ResponseReceived: lambda connection, event: connection.on_response(event),
-        InformationalResponseReceived: lambda connection, event: None,
+        InformationalResponseReceived: lambda connection, event: connection.on_interim(event),
     }
 
     def __init__(self, pool: "Http2Pool") -> None:
@@ -186,6 +189,12 @@ class Http2Upstream(Http2Connection[UpstreamStream]):
             stream.head(event)
         except Malformed:
             self._refuse(stream)
+
+    def on_interim(self, event: InformationalResponseReceived) -> None:
+        """The endpoint wants the body."""
+        stream = self.streams.get(event.stream_id)
+        if stream is not None and stream.exchange is not None and (b":status", b"100") in event.headers:
+            stream.exchange.invited()
 
     def take_data(self, stream: UpstreamStream, piece: bytes) -> None:
         """Hand a piece of a body to its exchange."""

@@ -88,6 +88,8 @@ def request_block(head: RequestHead, caller: bytes) -> Pairs:
     block += pairs_of(caller.splitlines(keepends=True))
     if head.length is not None:
         block.append((b"content-length", head.length))
+    if head.expects_continue:
+        block.append((b"expect", b"100-continue"))
     if head.trailers:
         block.append((b"te", b"trailers"))
     return block

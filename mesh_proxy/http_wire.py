@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE"})
 
-DROP, CONNECTION, HOST, LENGTH, ENCODING, EXPECT, TRACEPARENT, TRACESTATE, RETRY_AFTER, TE = range(1, 11)
-_ENDING_HERE = dict.fromkeys((b"keep-alive", b"proxy-connection", b"trailer", b"upgrade"), DROP) | {b"te": TE}
+DROP, CONNECTION, HOST, LENGTH, ENCODING, EXPECT, TRACEPARENT, TRACESTATE, RETRY_AFTER, TE, UPGRADE = range(1, 12)
+_ENDING_HERE = dict.fromkeys((b"keep-alive", b"proxy-connection", b"trailer"), DROP) | {b"te": TE, b"upgrade": UPGRADE}
 _FRAMING = {b"connection": CONNECTION, b"content-length": LENGTH, b"transfer-encoding": ENCODING}
 CALLER = b"x-forwarded-client-cert"
 """Who the caller is by its certificate: only the proxy that saw it may say so."""
@@ -37,6 +37,8 @@ CHUNKED, CLOSE, KEEP_ALIVE = b"transfer-encoding: chunked\r\n", b"connection: cl
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 CHALLENGE = b"www-authenticate: Bearer\r\n"
+WEBSOCKET = b"connection: upgrade\r\nupgrade: websocket\r\n"
+EXPECT_CONTINUE = b"expect: 100-continue\r\n"
 TE_TRAILERS = b"te: trailers\r\nconnection: te\r\n"
 _AUTHORITY = re.compile(rb"(?:[a-zA-Z0-9._~!$&'()*+;=%-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]*)?")
 _KNOWN = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}

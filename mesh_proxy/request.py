@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mesh_proxy.http_wire import CHUNKED, TE_TRAILERS
+from mesh_proxy.http_wire import CHUNKED, EXPECT_CONTINUE, TE_TRAILERS, WEBSOCKET
 from mesh_proxy.retry import REPLAYABLE_BODY_BYTES
 
 if TYPE_CHECKING:
@@ -14,7 +14,8 @@ class RequestHead(NamedTuple):
 
     ``lines`` are the headers that go on as they are; ``chunked``: the body's length is not known; ``last``: the client asked
     to close; ``trailers``: the client takes trailers; ``grpc``: the answer to it is read by a gRPC client; ``port``: the
-    one that the connection was made to before it was redirected here, 0 when it was not.
+    one that the connection was made to before it was redirected here, 0 when it was not;
+    ``upgrade``: the client wants to go on with WebSocket, whose bytes are the body both ways.
     """
 
     method: bytes
@@ -32,11 +33,12 @@ class RequestHead(NamedTuple):
     grpc: bool = False
     scheme: bytes = b"http"
     port: int = 0
+    upgrade: bool = False
 
     @property
     def has_body(self) -> bool:
         """Whether a body follows."""
-        return self.chunked or (self.length is not None and self.length != b"0")
+        return self.chunked or (self.length is not None and self.length != b"0") or self.upgrade
 
 
 class RequestBody:
@@ -94,4 +96,8 @@ def upstream_head(head: RequestHead) -> bytes:
     framing = CHUNKED if head.chunked else b"content-length: %b\r\n" % head.length if head.length is not None else b""
     if head.trailers:
         framing += TE_TRAILERS
+    if head.expects_continue:
+        framing += EXPECT_CONTINUE
+    if head.upgrade:
+        framing += WEBSOCKET
     return b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b" % (head.method, head.path, head.host, b"".join(head.lines), framing)

@@ -13,6 +13,7 @@ from mesh_proxy.trace_context import TraceContext
 SERVER, CLIENT = 2, 3
 SPANS_FIELD, ATTRIBUTES_FIELD = 2, 9
 REMEMBERED = 512
+LONGEST_HOST = 255
 _TIMES = struct.Struct("<BQBQ").pack
 _ERROR = otlp.message(15, otlp.number(3, 2))
 
@@ -108,6 +109,23 @@ class HopSpans:
             self._kept.clear()
         self._kept[key] = fixed
         return fixed
+
+
+class PeerAttributes:
+    """What SERVER spans say of a connection and, again and again, of the same host."""
+
+    __slots__ = ("_client", "_host", "_last")
+
+    def __init__(self, peer: tuple[str, int] | None) -> None:
+        self._client = attribute("client.address", str(peer[0])) if peer else b""
+        self._host = self._last = b""
+
+    def of(self, host: bytes) -> bytes:
+        """Return the attributes of a request to this host."""
+        if host != self._last:
+            self._last = host
+            self._host = attribute("server.address", host[:LONGEST_HOST].decode("latin-1"))
+        return self._client + self._host
 
 
 def attribute(key: str, value: str | int) -> bytes:

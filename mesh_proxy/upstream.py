@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import httptools
@@ -35,6 +36,15 @@ class Unacceptable(Exception):
     """The endpoint's bytes are not a response this proxy passes on."""
 
 
+class _Bytes:
+    """Takes a parser's place when there is nothing more to parse."""
+
+    __slots__ = ("feed_data",)
+
+    def __init__(self, take: Callable[[bytes], None]) -> None:
+        self.feed_data = take
+
+
 class Upstream(asyncio.Protocol):
     """Parses responses and hands them to the exchange it serves.
 
@@ -61,6 +71,7 @@ class Upstream(asyncio.Protocol):
         "_retry_after",
         "_reusable",
         "_surplus",
+        "_switched",
         "_trailers",
         "_unparsed",
         "idle_ticks",
@@ -76,6 +87,7 @@ class Upstream(asyncio.Protocol):
     _headed: bool
     _complete: bool
     _surplus: bool
+    _switched: bool
     _interim: bool
     _is_chunked: bool
     _reusable: bool
@@ -111,7 +123,7 @@ class Upstream(asyncio.Protocol):
     def let_go(self) -> None:
         """The exchange wants no more of this response: read a short rest and keep the connection, or close it."""
         exchange, self._exchange = self._exchange, None
-        if self._headed and self._reusable and exchange is not None and exchange.request_sent:
+        if self._headed and self._reusable and exchange is not None and exchange.body.complete:
             self._discarding = DISCARD_BYTES
             self.resume()
         else:
@@ -148,7 +160,11 @@ class Upstream(asyncio.Protocol):
         self._unparsed += len(data)
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+        except httptools.HttpParserUpgrade as upgrade:  # a switch nobody asked for has ended before it came here
+            self._parser = _Bytes(self.on_body)
+            if rest := data[upgrade.args[0] :]:
+                self.on_body(rest)
+        except httptools.HttpParserError as error:
             if error.__context__ is not None and not isinstance(error.__context__, Unacceptable):
                 log.error("a response met a fault of the proxy", exc_info=error.__context__)
             self._fail(Failure.PROTOCOL)
@@ -156,7 +172,7 @@ class Upstream(asyncio.Protocol):
         if self._complete:
             self._conclude()
         elif self._exchange is not None:
-            self._exchange.flush()
+            self._exchange.client.flush()
             if self._unparsed > HEAD_BYTES:  # of a head, of trailers, of the framing of chunks
                 self._fail(Failure.PROTOCOL)
 
@@ -174,12 +190,12 @@ class Upstream(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The endpoint is slower than the client."""
         if self._exchange is not None:
-            self._exchange.hold_request()
+            self._exchange.client.hold()
 
     def resume_writing(self) -> None:
         """The endpoint reads again."""
         if self._exchange is not None:
-            self._exchange.resume_request()
+            self._exchange.client.resume()
 
     # httptools' callbacks
 
@@ -212,13 +228,17 @@ class Upstream(asyncio.Protocol):
         parser = self._parser
         status = parser.get_status_code()
         if status < 200:
-            if status == 101:  # nobody asked to switch
+            if status != 101:
+                self._interim = True
+                if status == 100 and self._exchange is not None:
+                    self._exchange.invited()
+                return
+            if self._exchange is None or not self._exchange.outgoing.upgrade:
                 raise Unacceptable("switching protocols, unasked")
-            self._interim = True
-            return
+            self._switched = True
         self._headed, self._unparsed = True, 0
         bodiless = self._head_only or status in (204, 304)
-        self._reusable = bool(parser.should_keep_alive())
+        self._reusable = bool(parser.should_keep_alive()) and not self._switched
         self._body_until_eof = not bodiless and self._length is None and not self._is_chunked
         lines = without_named(self._lines, self._connection_header) if self._connection_header else self._lines
         if self._exchange is not None:
@@ -245,7 +265,7 @@ class Upstream(asyncio.Protocol):
             self._interim = False
             self._lines = []
             self._length, self._is_chunked, self._connection_header = None, False, b""
-        else:
+        elif not self._switched:
             self._complete = True
 
     def _trailer(self, role: int | None, name: bytes, value: bytes) -> None:
@@ -262,7 +282,7 @@ class Upstream(asyncio.Protocol):
     def _conclude(self) -> None:
         exchange, self._exchange, trailers = self._exchange, None, self._trailers
         self._discarding = 0
-        if self._surplus or not self._reusable or (exchange is not None and not exchange.request_sent):
+        if self._surplus or not self._reusable or (exchange is not None and not exchange.body.complete):
             self.close()
         else:
             self.resume()
@@ -279,6 +299,6 @@ class Upstream(asyncio.Protocol):
     def _reset(self) -> None:
         self._lines, self._length, self._trailers = [], None, ()
         self._retry_after = self._connection_header = b""
-        self._headed = self._complete = self._surplus = self._interim = False
+        self._headed = self._complete = self._surplus = self._interim = self._switched = False
         self._is_chunked = self._reusable = self._body_until_eof = False
         self._unparsed = 0

@@ -23,6 +23,10 @@ class Asked:
     body: bytes = b""
     trailers: dict[str, str] = field(default_factory=dict)
 
+    def invite(self) -> None:
+        self.connection.h2.send_headers(self.stream_id, [(":status", "100")])
+        self.connection.flush()
+
     def answer(self, body: bytes = b"ok", status: int = 200, trailers: dict[str, str] | None = None) -> None:
         h2 = self.connection.h2
         h2.send_headers(self.stream_id, [(":status", str(status))])
@@ -54,6 +58,7 @@ class Http2Server:
 
     on_request: Callable[[Asked], None]
     most_streams: int = 100
+    on_head: Callable[[Asked], None] = lambda _: None
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
     resets: int = 0
@@ -74,6 +79,7 @@ class Http2Server:
             for event in h2.receive_data(data):
                 if type(event) is RequestReceived:
                     streams[event.stream_id] = Asked(served, event.stream_id, dict(event.headers))
+                    self.on_head(streams[event.stream_id])
                 elif type(event) is DataReceived:
                     streams[event.stream_id].body += event.data
                     h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)

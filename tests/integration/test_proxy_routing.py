@@ -1,10 +1,12 @@
 import asyncio
+import contextlib
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.fakes.http_peers import Reply, answer_from, ask, backend, get
+from tests.fakes.http2_server import Asked, http2_server
+from tests.fakes.http_peers import Reply, answer_from, ask, backend, get, listening
 from tests.fakes.proxies import mesh, node, only, proxy, route
 
 
@@ -141,17 +143,46 @@ async def test_http_1_0_clients_get_what_they_understand(tmp_path: Path) -> None
         writer.close()
 
 
-async def test_interim_answers_are_kept_from_the_client_and_continue_is_said_by_the_proxy(tmp_path: Path) -> None:
+async def test_interim_answers_are_kept_from_the_client(tmp_path: Path) -> None:
     raw = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     async with backend(lambda _: Reply(raw=raw)) as one, proxy(only(one.address), tmp_path) as running:
-        reader, writer = await asyncio.open_connection("127.0.0.1", running.egress_port)
-        writer.write(b"POST / HTTP/1.1\r\nHost: api.local\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
-        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-        writer.write(b"hi")
-        answer = await answer_from(reader)
+        answer = await get(running.egress_port, "/")
         assert (answer.status, answer.body, "link" in answer.headers) == (200, b"ok", False)
-        assert one.received[0].body == b"hi"
-        assert "expect" not in one.received[0].headers
+
+
+@pytest.mark.parametrize("protocol", ["http", "http2"])
+async def test_a_client_that_expects_hears_what_the_endpoint_says(tmp_path: Path, protocol: str) -> None:
+    async def want(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert b"expect: 100-continue\r\n" in head
+            if b"/unwanted" in head:
+                writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+                await reader.read()
+                return
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + await reader.readexactly(2))
+
+    def invite(asked: Asked) -> None:
+        asked.answer(asked.body)
+
+    raw = b"POST /%b HTTP/1.1\r\nHost: api.local\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    async with contextlib.AsyncExitStack() as stack:
+        if protocol == "http":
+            address = f"127.0.0.1:{await stack.enter_async_context(listening(want))}"
+        else:
+            server = await stack.enter_async_context(http2_server(invite))
+            server.on_head = lambda asked: asked.invite() if asked.headers["expect"] == "100-continue" else None
+            address = server.address
+        running = await stack.enter_async_context(proxy(only(address, protocol=protocol), tmp_path))
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.egress_port)
+        writer.write(raw % b"")
+        assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"hi")
+        assert (await answer_from(reader)).body == b"hi", "one invitation is enough"
+        if protocol == "http":
+            writer.write(raw % b"unwanted")
+            assert (await answer_from(reader)).status == 401
         writer.close()
 
 
