@@ -70,6 +70,7 @@ def outbound_entries(mesh: Mesh, service: VirtualService, targets: Targets, poli
             timeout=route.timeout,
             retry=route.retry,
             protocol=route.protocol,
+            mirror=targets.mirror(route, service, policy),
             options=service.options.under(route.options),
         )
         for route in routes_of(mesh, service)
@@ -166,5 +167,4 @@ def _application(node: VirtualNode, listener: Listener) -> Target:
         port=listener.port,
         protocol=listener.protocol,
         connection_pool=listener.connection_pool,
-        options=node.options,
     )

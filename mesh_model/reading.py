@@ -19,6 +19,7 @@ from mesh_model.resources import (
     VirtualRouter,
     VirtualService,
 )
+from mesh_model.route_policies import judge_node_tags, route_policy_of
 from mesh_model.tls import ClientTls, read_client_policy
 
 SERVICE_TAG, VERSION_TAG = "meshscope/service", "meshscope/version"
@@ -47,7 +48,7 @@ def read_virtual_service(at: Cursor) -> VirtualService:
     fields = at.fields("virtualServiceName", "spec", "tags", *COMMON)
     name = fields.need("virtualServiceName", "the name applications call").text()
     provider = fields.need("spec", "a mapping with `provider`").fields("provider").get("provider")
-    return VirtualService(name, read_provider(provider) if provider else None, Options(read_tags(fields)))
+    return VirtualService(name, read_provider(provider) if provider else None, Options(read_tags(fields, route_policy_of)))
 
 
 def read_provider(at: Cursor) -> Provider:
@@ -71,7 +72,7 @@ def read_virtual_node(at: Cursor) -> VirtualNode:
     """Read one of ``virtualNodes``."""
     fields = at.fields("virtualNodeName", "spec", "tags", *COMMON)
     name = fields.need("virtualNodeName", "the node's name").text()
-    tags = read_tags(fields)
+    tags = read_tags(fields, judge_node_tags)
     spec_at = fields.need("spec", "the node's spec")
     spec = spec_at.fields("listeners", "backends", "backendDefaults", "serviceDiscovery", "logging")
     listeners, backends, discovery = spec.get("listeners"), spec.get("backends"), spec.get("serviceDiscovery")

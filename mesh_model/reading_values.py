@@ -1,9 +1,12 @@
 """How the small shapes that many resources share are read: names, ports, durations, tags."""
 
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from mesh_model.document import Cursor, Fields
+from mesh_model.options import Options
 from mesh_model.resources import UNLIMITED, PortMapping, PortProtocol
+from mesh_model.tag_words import TagProblem
 
 PROTOCOLS: tuple[PortProtocol, ...] = ("http", "http2", "grpc", "tcp")
 GATEWAY_PROTOCOLS: tuple[PortProtocol, ...] = ("http", "http2", "grpc")
@@ -34,14 +37,19 @@ def read_duration(at: Cursor) -> float:
     return value / 1000 if unit == "ms" else float(value)
 
 
-def read_tags(fields: Fields) -> dict[str, str]:
-    """Read the tags of a resource."""
+def read_tags(fields: Fields, judge: Callable[[Mapping[str, str]], object] | None = None) -> dict[str, str]:
+    """Read the tags of a resource; ``judge`` raises TagProblem when it does not understand one of ours."""
     at = fields.get("tags")
     found = {}
     for entry in at.items(most=50) if at else []:
         tag = entry.fields("key", "value")
         value = tag.get("value")
         found[tag.need("key", "the tag's key").text(longest=128)] = value.words(longest=256) if value else ""
+    if at and judge is not None:
+        try:
+            judge(Options(found))
+        except TagProblem as problem:
+            at.complain(problem.problem, problem.expected)
     return found
 
 

@@ -6,6 +6,7 @@ Tags are given by their word, without the ``meshscope/`` before it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mesh_model.node_policies import balancing_of, outliers_of
 from mesh_model.tag_words import TagProblem, Words, duration_s, header_name, percent, rate, whole
 
 MIRROR, DELAY, ABORT, RATE_LIMIT = "mirror", "fault-delay", "fault-abort", "rate-limit"
@@ -118,6 +119,13 @@ def rate_limit_of(tags: Mapping[str, str]) -> RateLimit | None:
     header = words.named("header", header_name, "")
     words.done()
     return RateLimit(per_second, burst, header)
+
+
+def judge_node_tags(tags: Mapping[str, str]) -> None:
+    """Raise TagProblem if one of a virtual node's tags is not understood."""
+    balancing_of(tags)
+    outliers_of(tags)
+    rate_limit_of(tags)
 
 
 def _mirror(text: str) -> Mirror:

@@ -58,7 +58,8 @@ class RouteEntry:
     """Where requests (with the protocol tcp: connections) that ``match`` go.
 
     ``retry`` None means: the mesh's default policy outbound, no retries inbound. ``rewrite`` is what a gateway changes,
-    ``behind`` what the rewritten request must match too. ``options`` are the tags of the service and, over them, the route."""
+    ``behind`` what the rewritten request must match too, ``mirror`` the target that gets a copy. ``options`` are the tags of
+    the service and, over them, the route."""
 
     name: str
     virtual_service: str
@@ -69,6 +70,7 @@ class RouteEntry:
     protocol: PortProtocol = "http"
     rewrite: Rewrite | None = None
     behind: Match | None = None
+    mirror: str = ""
     options: Options = NO_OPTIONS
 
     @property

@@ -2,10 +2,18 @@
 
 from dataclasses import replace
 
+from core.faults import Fault
 from mesh_model.endpoints import CloudMap, Discovery, Dns, StaticEndpoints
-from mesh_model.resources import Listener, Mesh, Route, VirtualNode, WeightedTarget
+from mesh_model.resources import Listener, Mesh, Route, VirtualNode, VirtualService, WeightedTarget
+from mesh_model.route_policies import route_policy_of
 from mesh_model.table import Choice, Target
 from mesh_model.tls import ClientTls, originate
+
+
+class UnknownMirror(Fault):
+    """Requests are to be mirrored to a virtual node that the mesh does not have."""
+
+    code = "unknown_mirror"
 
 
 class Targets:
@@ -26,6 +34,18 @@ class Targets:
         return tuple(
             Choice(self._name(target, route, service, policy), target.weight) for target in route.targets if target.weight
         )
+
+    def mirror(self, route: Route, service: VirtualService, policy: ClientTls | None) -> str:
+        """Return the target that gets a copy of the route's requests; empty for none. Raises UnknownMirror."""
+        mirror = route_policy_of(service.options.under(route.options)).mirror
+        if mirror is None or route.protocol == "tcp":
+            return ""
+        if self._mesh.node(mirror.virtual_node) is None:
+            raise UnknownMirror(
+                f"the route `{route.name}` of `{service.name}` has the tag `meshscope/mirror: {mirror.virtual_node}`, "
+                f"but the mesh `{self._mesh.name}` has no such virtual node"
+            )
+        return self._name(WeightedTarget(mirror.virtual_node, 1), route, service.name, policy)
 
     def _name(self, weighted: WeightedTarget, route: Route, service: str, policy: ClientTls | None) -> str:
         node = self._mesh.node(weighted.virtual_node)

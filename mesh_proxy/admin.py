@@ -148,6 +148,7 @@ def _side(side: Side) -> dict[str, object]:
         "attempts": counts.attempts,
         "retries": counts.retries,
         "refused": dict(counts.refused),
+        "mirrored": dict(counts.mirrored),
     }
 
 

@@ -83,7 +83,8 @@ class Answering(asyncio.Protocol):
         assert exchange is not None
         if not exchange.body.complete:
             self.closing = True
-        self._out = [own_reply(why.status, why.text, head_only=exchange.head.method == b"HEAD", close=self.closing)]
+        head_only = exchange.head.method == b"HEAD"
+        self._out = [own_reply(why.status, why.text, head_only=head_only, close=self.closing, lines=why.lines)]
 
     def flush(self) -> None:
         """Write what has come so far."""

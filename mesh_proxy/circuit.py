@@ -38,6 +38,13 @@ class Result(StrEnum):
     ABANDONED = "abandoned"
 
 
+def result_of(status: int) -> Result:
+    """Return what an HTTP status says of the endpoint that answered."""
+    if status < 500:
+        return Result.SUCCEEDED
+    return Result.GATEWAY_FAILED if status in (502, 503, 504) else Result.FAILED
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """Something that happened to a target (``address`` empty) or to one endpoint of it; ``name`` is the mesh event's."""

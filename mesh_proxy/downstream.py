@@ -74,6 +74,12 @@ class Downstream(Answering):
         """Whether a request is being answered."""
         return self.current is not None
 
+    @property
+    def address(self) -> str:
+        """Where the client is, without its port."""
+        peer = self.transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
+
     # what an exchange asks of its client
 
     def done(self) -> None:

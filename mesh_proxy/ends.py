@@ -23,6 +23,11 @@ class Client(Protocol):
         """Who the client is by its certificate; None: it showed none."""
         ...
 
+    @property
+    def address(self) -> str:
+        """Where the client is, without its port."""
+        ...
+
     def invite(self) -> None:
         """Tell the client to send the body that it holds back until somebody wants it (100 Continue)."""
         ...

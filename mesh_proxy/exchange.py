@@ -7,16 +7,18 @@ of the proxying). In their order: telemetry (SERVER span) -> rescue (a failure b
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from core.backoff import backoff_s
 from mesh_proxy import grpc_status, rescue
-from mesh_proxy.circuit import Result
+from mesh_proxy.circuit import Result, result_of
 from mesh_proxy.grpc_status import NO_STATUS
 from mesh_proxy.outlier import Endpoint
 from mesh_proxy.request import NO_BODY, RequestBody, RequestHead
 from mesh_proxy.rescue import Rescue
 from mesh_proxy.retry import NO_RETRIES, Failure, Verdict, judge
+from mesh_proxy.touch import Touch
 from mesh_proxy.trace import Trace, passed_on
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Exchange:
         "_side",
         "_started",
         "_status",
-        "_trace",
+        "_touch",
         "_tried",
         "_way",
         "body",
@@ -57,6 +59,7 @@ class Exchange:
         "head",
         "outgoing",
         "quiet_ticks",
+        "trace",
     )
 
     def __init__(self, client: "Client", side: "Side", head: RequestHead) -> None:
@@ -69,7 +72,8 @@ class Exchange:
         self._pool: Pool | None = None
         self._way: Way | None = None
         self._backoff: asyncio.TimerHandle | None = None
-        self._trace: Trace | None = None
+        self.trace: Trace | None = None
+        self._touch: Touch | None = None
         self._tried: tuple[str, ...] = ()
         self._started = self._attempt_at = self._complete_at = 0.0
         self._attempts = self._status = self.quiet_ticks = 0
@@ -89,7 +93,7 @@ class Exchange:
         side.counts.requests += 1
         self._started = now = side.clock.monotonic()
         if side.telemetry.on:
-            self._trace = Trace(side, head)
+            self.trace = Trace(side, head)
         peer = self.client.peer
         if peer is not None:
             self.outgoing = head._replace(lines=[*head.lines, peer.introduction])
@@ -107,6 +111,10 @@ class Exchange:
         if self.body.complete:
             self._complete_at = now
             side.watch_request(self, route.timeout.per_request_s, now)
+        if route.effects is not None or self._lane.target.sticky is not None:  # tags ask for more than routing
+            self._touch = Touch(self, side, self.client, route, self._lane)
+            if self._touch.holds(now):
+                return
         self._attempt(now)
 
     def request_body(self, piece: bytes) -> None:
@@ -124,6 +132,8 @@ class Exchange:
             self._side.watch_request(self, self._route.timeout.per_request_s, now)
             if self._endpoint is not None:
                 self._side.watch_try(self, self._route.rule.per_try_s, now)
+        if self._touch is not None:
+            self._touch.request_complete()
 
     def connected(self, way: "Way") -> None:
         """There is a way for the present attempt."""
@@ -139,11 +149,11 @@ class Exchange:
         """The endpoint answers: try again, or pass it on."""
         assert self._route is not None
         if status >= 500:
-            self._report(Result.FAILED)
+            self._report(result_of(status))
         elif self.head.grpc:
             if bodiless:
                 self._report_grpc()
-        elif self._endpoint is not None and self._endpoint.ejected_at is None:
+        elif self._endpoint is not None and self._endpoint.plain:
             self._endpoint.failures = 0  # the way of nearly all requests
         else:
             self._report(Result.SUCCEEDED)
@@ -154,6 +164,8 @@ class Exchange:
             self._side.unwatch_try(self, self._route.rule.per_try_s)
         self._status, self._answered = status, True
         client = self.client
+        if self._touch is not None:
+            lines = self._touch.edited(lines)
         client.answer(status, lines, length, bodiless)
         if client.congested and self._way is not None:
             self._way.hold()
@@ -193,7 +205,7 @@ class Exchange:
     def attempt_failed(self, failure: Failure) -> None:
         """The present attempt brought no answer, or not all of it."""
         self._way = None
-        self._report(Result.FAILED)
+        self._report(Result.UNANSWERED)
         if self._answered:
             self._break_off(rescue.UNANSWERED[failure])
         elif not self._try_again(failure):
@@ -214,8 +226,7 @@ class Exchange:
 
     def refuse(self, why: Rescue) -> None:
         """The rest of the request cannot be taken."""
-        self._drop_attempt()
-        self._report(Result.ABANDONED)
+        self._drop_attempt(Result.ABANDONED)
         self._break_off(why) if self._answered else self._rescue(why)
 
     def client_gone(self) -> None:
@@ -241,9 +252,9 @@ class Exchange:
         self._attempt_at, self._attempting = now, True
         self._attempts += 1
         self._side.counts.attempts += 1
-        self._caller = self._trace.begin_attempt() if self._trace is not None else passed_on(self.head)
+        self._caller = self.trace.begin_attempt() if self.trace is not None else passed_on(self.head)
         target = self._lane.target
-        endpoint = self._endpoint = target.admit(now, self._tried)
+        endpoint = self._endpoint = target.admit(now, self._tried, self._touch.key if self._touch is not None else None)
         if endpoint is None:
             self._rescue(rescue.NO_HEALTHY_UPSTREAM)
             return
@@ -282,10 +293,15 @@ class Exchange:
         self._retrying = True
         target.active_retries += 1
         self._side.counts.retries += 1
-        self._backoff = asyncio.get_running_loop().call_later(wait, self._retry)
+        self.later(wait, self.go_on)
         return True
 
-    def _retry(self) -> None:
+    def later(self, wait_s: float, then: Callable[[], None]) -> None:
+        """Do something after a while, unless the request is over before."""
+        self._backoff = asyncio.get_running_loop().call_later(wait_s, then)
+
+    def go_on(self) -> None:
+        """The wait is over: attempt."""
         self._backoff = None
         self._attempt(self._side.clock.monotonic())
 
@@ -296,8 +312,7 @@ class Exchange:
         return limit - (self._side.clock.monotonic() - self._complete_at)
 
     def _give_up(self, why: Rescue) -> None:
-        self._drop_attempt()
-        self._report(Result.FAILED)
+        self._drop_attempt(Result.UNANSWERED)
         self._break_off(why) if self._answered else self._rescue(why)
 
     def _rescue(self, why: Rescue) -> None:
@@ -316,17 +331,16 @@ class Exchange:
 
     def _report_grpc(self) -> None:
         """Tell what a gRPC status says of the endpoint; it comes with the trailers, when the answer has long begun."""
-        failed = grpc_status.as_http(max(self.grpc_status, 0)) >= 500
-        self._report(Result.FAILED if failed else Result.SUCCEEDED, late=True)
+        self._report(result_of(grpc_status.as_http(max(self.grpc_status, 0))), late=True)
 
     def _report(self, result: Result, *, late: bool = False) -> None:
         if self._endpoint is not None and (late or not self._answered):
             assert self._lane is not None
-            trace_id = self._trace.trace_id if self._trace is not None else b""
+            trace_id = self.trace.trace_id if self.trace is not None else b""
             self._lane.target.report(self._endpoint, result, self._side.clock.monotonic(), trace_id)
 
-    def _drop_attempt(self) -> None:
-        """Leave the present attempt, wherever it is."""
+    def _drop_attempt(self, result: Result | None = None) -> None:
+        """Leave the present attempt, wherever it is, and report what became of it."""
         if self._backoff is not None:
             self._backoff.cancel()
             self._backoff = None
@@ -335,6 +349,8 @@ class Exchange:
             self._way = None
         elif self._pool is not None:
             self._pool.forget(self)
+        if result is not None:
+            self._report(result)
 
     def _end_attempt(self, status: int, flag: str, error: str) -> None:
         """Close the books of the present attempt, if there is one."""
@@ -346,10 +362,10 @@ class Exchange:
         self._end_retry()
         if self._route.rule.per_try_s:
             self._side.unwatch_try(self, self._route.rule.per_try_s)
-        if self._trace is not None:
+        if self.trace is not None:
             at = self._pool.span_attributes if self._pool is not None else b""
             now = self._side.clock.monotonic()
-            self._trace.end_attempt(
+            self.trace.end_attempt(
                 self._lane.spans, (self._attempt_at, now), status, flag, error, self._attempts - 1, at, self.grpc_status
             )
         self._endpoint = self._pool = None
@@ -368,20 +384,16 @@ class Exchange:
             self._lane.target.active -= 1
             self._end_retry()
             side.unwatch_request(self, self._route.timeout.per_request_s)
+        if self._touch is not None:
+            self._flags = rescue.joined(self._touch.flag, self._flags)
         counts = side.counts
         counts.statuses[self._status // 100 if self._status < 600 else 0] += 1
         if self._flags:
             counts.flags[self._flags] += 1
-        if self._trace is not None:
+        if self.trace is not None:
             spans = self._lane.spans if self._lane is not None else side.routes.unrouted
-            self._trace.end(
-                spans,
-                (self._started, side.clock.monotonic()),
-                self._status,
-                self._flags,
-                client.span_attributes(self.head.host),
-                self.grpc_status,
-            )
+            times, more = (self._started, side.clock.monotonic()), client.span_attributes(self.head.host)
+            self.trace.end(spans, times, self._status, self._flags, more, self.grpc_status)
         if whole:
             client.done()
         else:

@@ -13,6 +13,7 @@ from mesh_proxy.request import RequestHead
 from mesh_proxy.rescue import Rescue
 from mesh_proxy.tls_peer import Peer
 
+_ASK = (b"www-authenticate: Bearer\r\n",)
 FORBIDDEN = Rescue("UAEX", 403, "RBAC: access denied", "denied")
 AUTHORIZATION = b"authorization:"
 NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
@@ -31,12 +32,12 @@ class TokenRefused(Exception):
         return _ANSWERS.get(self.reason, _NOT_BELIEVED)
 
 
-_NOT_BELIEVED = Rescue("UAEX", 401, "Jwt verification fails", "denied")
+_NOT_BELIEVED = Rescue("UAEX", 401, "Jwt verification fails", "denied", _ASK)
 _ANSWERS = {
-    "jwt_missing": Rescue("UAEX", 401, "Jwt is missing", "denied"),
-    "jwt_expired": Rescue("UAEX", 401, "Jwt is expired", "denied"),
-    "jwt_not_yet_valid": Rescue("UAEX", 401, "Jwt not yet valid", "denied"),
-    "jwt_wrong_issuer": Rescue("UAEX", 401, "Jwt issuer is not configured", "denied"),
+    "jwt_missing": Rescue("UAEX", 401, "Jwt is missing", "denied", _ASK),
+    "jwt_expired": Rescue("UAEX", 401, "Jwt is expired", "denied", _ASK),
+    "jwt_not_yet_valid": Rescue("UAEX", 401, "Jwt not yet valid", "denied", _ASK),
+    "jwt_wrong_issuer": Rescue("UAEX", 401, "Jwt issuer is not configured", "denied", _ASK),
     "jwt_wrong_audience": Rescue("UAEX", 403, "Audiences in Jwt are not allowed", "denied"),
 }
 

@@ -10,7 +10,6 @@ from mesh_proxy import grpc_status, http2_connection, rescue
 from mesh_proxy.exchange import Exchange
 from mesh_proxy.http2_connection import Http2Connection, Http2Stream
 from mesh_proxy.http2_wire import Malformed, Refused, pairs_of, request_of, response_block, trailers_of
-from mesh_proxy.http_wire import CHALLENGE
 from mesh_proxy.request import NO_BODY
 from mesh_proxy.spans import PeerAttributes
 
@@ -72,11 +71,11 @@ class ServedStream(Http2Stream):
         if exchange is not None and exchange.head.grpc:
             exchange.grpc_status = code = grpc_status.from_http(why.status)
             told = [(b"grpc-status", b"%d" % code), (b"grpc-message", grpc_status.percent_encoded(why.text))]
+            told += pairs_of(why.lines)
             self.send_headers([(b":status", b"200"), (b"content-type", b"application/grpc"), *told], end=True)
             return
         block = [(b":status", b"%d" % why.status), (b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text))]
-        if why.status == 401:
-            block += pairs_of([CHALLENGE])
+        block += pairs_of(why.lines)
         bodiless = not text or self._method == b"HEAD"
         self.send_headers(block, end=bodiless)
         if not bodiless:
@@ -98,6 +97,12 @@ class ServedStream(Http2Stream):
         if self._peer.streams.pop(self.id, None) is not None:
             self.reset(ErrorCodes.INTERNAL_ERROR)
         self._peer.left()
+
+    @property
+    def address(self) -> str:
+        """Where the client is, without its port."""
+        peer = self._peer.transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
 
     def span_attributes(self, host: bytes) -> bytes:
         """Return the attributes of SERVER spans that come from the connection and the host."""

@@ -36,7 +36,6 @@ NOT_AS_TRAILER = frozenset(
 CHUNKED, CLOSE, KEEP_ALIVE = b"transfer-encoding: chunked\r\n", b"connection: close\r\n", b"connection: keep-alive\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
-CHALLENGE = b"www-authenticate: Bearer\r\n"
 WEBSOCKET = b"connection: upgrade\r\nupgrade: websocket\r\n"
 EXPECT_CONTINUE = b"expect: 100-continue\r\n"
 TE_TRAILERS = b"te: trailers\r\nconnection: te\r\n"
@@ -64,13 +63,13 @@ def no_body_follows(method: bytes, status: int) -> bool:
     return method == b"HEAD" or status in (204, 304)
 
 
-def own_reply(status: int, text: str, *, head_only: bool, close: bool) -> bytes:
-    """Return a whole response of the proxy's own."""
+def own_reply(status: int, text: str, *, head_only: bool, close: bool, lines: tuple[bytes, ...] = ()) -> bytes:
+    """Return a whole response of the proxy's own; ``lines`` are further headers."""
     body = text.encode()
     head = b"%bcontent-type: text/plain\r\ncontent-length: %d\r\n%b%b\r\n" % (
         status_line(status),
         len(body),
-        CHALLENGE if status == 401 else b"",
+        b"".join(lines),
         CLOSE if close else b"",
     )
     return head if head_only else head + body

@@ -26,11 +26,11 @@ class Bucket:
         self.tokens -= 1
         return True
 
-    def headers(self, limit: RateLimit) -> bytes:
+    def headers(self, limit: RateLimit) -> tuple[bytes, ...]:
         """Return the ``x-ratelimit`` lines: what fits at once, what is left of it, seconds until the next token (0: at once)."""
         wait = max(0.0, 1 - self.tokens) / limit.per_second
-        lines = "x-ratelimit-limit: %d\r\nx-ratelimit-remaining: %d\r\nx-ratelimit-reset: %d\r\n"
-        return (lines % (limit.burst, int(self.tokens), ceil(wait))).encode()
+        told = {b"limit": limit.burst, b"remaining": int(self.tokens), b"reset": ceil(wait)}
+        return tuple(b"x-ratelimit-%b: %d\r\n" % each for each in told.items())
 
 
 class RateLimiter:
@@ -46,7 +46,7 @@ class RateLimiter:
     def __repr__(self) -> str:
         return f"<RateLimiter {self.limit.per_second}/s, {len(self._buckets)} keys, {self.refused} refused>"
 
-    def ask(self, key: bytes, now: float) -> bytes | None:
+    def ask(self, key: bytes, now: float) -> tuple[bytes, ...] | None:
         """Take a token; return None, or the ``x-ratelimit`` lines of a refusal when there is none."""
         bucket = self._buckets.get(key)
         if bucket is None:

@@ -9,12 +9,13 @@ _RESET = "upstream connect error or disconnect/reset before headers. reset reaso
 
 @dataclass(frozen=True, slots=True)
 class Rescue:
-    """An answer of the proxy's own. ``error`` is the ``error.type`` of the attempt."""
+    """An answer of the proxy's own. ``error`` is the ``error.type`` of the attempt, ``lines`` are further headers."""
 
     flag: str
     status: int
     text: str
     error: str
+    lines: tuple[bytes, ...] = ()
 
 
 NO_ROUTE = Rescue("NR", 404, "", "")
@@ -35,9 +36,10 @@ UNANSWERED = {
     Failure.PROTOCOL: Rescue("UPE", 502, _RESET + "protocol error", "reset"),
 }
 FURTHER_FLAG = {Verdict.LIMIT_REACHED: "URX", Verdict.BUDGET_SPENT: "UO"}
-_ORDER = ("LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DC", "URX", "SI", "DPE", "UPE", "UAEX")
+_ORDER = ("LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DC", "URX", "DI", "FI", "RL", "SI", "DPE", "UPE", "UAEX")
 
 
 def joined(*flags: str) -> str:
-    """Return response flags in Envoy's order, each once."""
-    return ",".join(flag for flag in _ORDER if flag in flags)
+    """Return response flags (each may be several already) in Envoy's order, each once."""
+    given = ",".join(flags).split(",")
+    return ",".join(flag for flag in _ORDER if flag in given)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mesh_model.route_policies import NOTHING_ASKED, Condition, HeaderEdits, Mirror, RoutePolicy
+from mesh_model.route_policies import NOTHING_ASKED, Condition, HeaderEdits, RoutePolicy
 from mesh_proxy.rate_limit import RateLimiter
 from mesh_proxy.sticky import header_value
 
@@ -35,7 +35,7 @@ class RouteEffects:
     request: Edits | None
     response: Edits | None
 
-    def refusal(self, lines: Sequence[bytes], now: float) -> bytes | None:
+    def refusal(self, lines: Sequence[bytes], now: float) -> tuple[bytes, ...] | None:
         """Ask the rate limit; return None, or the header lines of the 429."""
         if self.limiter is None:
             return None
@@ -53,10 +53,10 @@ class RouteEffects:
         abort = self.policy.abort
         return abort.status if abort is not None and applies(abort.when, lines, chance) else 0
 
-    def mirrored(self, lines: Sequence[bytes], chance: Chance) -> Mirror | None:
-        """Return where a copy of the request goes."""
+    def is_mirrored(self, lines: Sequence[bytes], chance: Chance) -> bool:
+        """Tell whether a copy of the request goes elsewhere too."""
         mirror = self.policy.mirror
-        return mirror if mirror is not None and applies(mirror.when, lines, chance) else None
+        return mirror is not None and applies(mirror.when, lines, chance)
 
 
 def effects_of(policy: RoutePolicy) -> RouteEffects | None:

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from mesh_model.resources import Timeout
+from mesh_model.resources import APP_MESH_TIMEOUT, Timeout
+from mesh_model.route_policies import RoutePolicy, rate_limit_of, route_policy_of
 from mesh_model.table import ANY_HOST, RouteEntry, RouteTable, Target, VirtualHost
 from mesh_proxy.http_wire import host_name
 from mesh_proxy.matching import Asked, Check, behind, checks_of, prefix_of
+from mesh_proxy.mirroring import Mirror
 from mesh_proxy.request import RequestHead
 from mesh_proxy.retry import NO_RETRIES, RetryRule, rule_of
 from mesh_proxy.rewrites import Rewriter, rewriter
+from mesh_proxy.route_effects import RouteEffects, effects_of
 from mesh_proxy.spans import Hop, HopSpans
 from mesh_proxy.target import LiveTarget
 from mesh_proxy.weights import WeightedChoice
@@ -28,7 +31,10 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class LiveRoute:
-    """Where requests go whose path begins with ``prefix`` and that pass the ``checks`` (None: there are none)."""
+    """Where requests go whose path begins with ``prefix`` and that pass the ``checks`` (None: there are none).
+
+    ``effects`` is what happens to them beside (None: nothing); copies of some go by ``mirror``.
+    """
 
     entry: RouteEntry
     prefix: bytes
@@ -37,6 +43,8 @@ class LiveRoute:
     timeout: Timeout
     checks: tuple[Check, ...] | None = None
     rewrite: Rewriter | None = None
+    effects: RouteEffects | None = None
+    mirror: Mirror | None = None
 
 
 class LiveRoutes:
@@ -108,7 +116,8 @@ def bind(
     inside = {spec.name: kept.get(spec) or make_target(spec) for spec in (each.application for each in table.ingress) if spec}
     called = {spec.name: kept.get(spec) or make_target(spec) for spec in table.targets}
     hosts = table.ingress[0].hosts if table.ingress else ()
-    bound = _Binder(called | inside, frozenset(inside), chance)
+    at_the_door = effects_of(RoutePolicy(rate_limit=rate_limit_of(table.options)))
+    bound = _Binder(called | inside, frozenset(inside), chance, at_the_door)
     return LiveTable(
         table=table,
         ingress=bound.routes(INBOUND, hosts),
@@ -120,11 +129,16 @@ def bind(
 
 @dataclass(frozen=True, slots=True)
 class _Binder:
-    """Ties the routes of a table to targets; nothing is tried again towards the applications ``inside``."""
+    """Ties the routes of a table to targets.
+
+    Towards the applications ``inside`` nothing is tried again, and what a route's tags ask for was done by the caller's
+    proxy; ``at_the_door`` is what the node's own ask for.
+    """
 
     targets: Mapping[str, LiveTarget]
     inside: frozenset[str]
     chance: Callable[[], float]
+    at_the_door: RouteEffects | None
 
     def routes(self, direction: str, hosts: Iterable[VirtualHost]) -> LiveRoutes:
         """Return the routes of one direction."""
@@ -134,6 +148,7 @@ class _Binder:
 
     def _route(self, direction: str, entry: RouteEntry) -> LiveRoute:
         lanes = [_lane(direction, entry, self.targets[choice.target]) for choice in entry.choices]
+        to_application = bool(self.inside.intersection(choice.target for choice in entry.choices))
         rewrite = rewriter(entry.rewrite, entry.match.path)
         checks = list(checks_of(entry.match))
         if entry.behind is not None and (after := behind(rewrite, entry.behind)):
@@ -142,11 +157,19 @@ class _Binder:
             entry=entry,
             prefix=prefix_of(entry.match),
             lanes=WeightedChoice(lanes, [choice.weight for choice in entry.choices], self.chance),
-            rule=NO_RETRIES if self.inside.intersection(choice.target for choice in entry.choices) else rule_of(entry.retry),
+            rule=NO_RETRIES if to_application else rule_of(entry.retry),
             timeout=entry.timeout,
             checks=tuple(checks) or None,
             rewrite=rewrite,
+            effects=self.at_the_door if to_application else effects_of(route_policy_of(entry.options)),
+            mirror=self._mirror(direction, entry) if entry.mirror else None,
         )
+
+    def _mirror(self, direction: str, entry: RouteEntry) -> Mirror:
+        """Return the way of the copies: nothing is tried again, and no answer is waited for without end."""
+        lanes = [_lane(direction, entry, self.targets[entry.mirror])]
+        timeout = entry.timeout if entry.timeout.per_request_s else APP_MESH_TIMEOUT
+        return Mirror(LiveRoute(entry, b"", WeightedChoice(lanes, [1], self.chance), NO_RETRIES, timeout))
 
 
 def _lane(direction: str, entry: RouteEntry, target: LiveTarget) -> Lane:

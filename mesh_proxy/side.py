@@ -43,6 +43,7 @@ class Counts:
     statuses: list[int] = field(default_factory=lambda: [0] * 6)
     flags: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    mirrored: Counter[str] = field(default_factory=Counter)
 
 
 class Side:

@@ -96,6 +96,21 @@ class Trace:
             self._name = path[1:]
 
 
+class CopiedTrace(Trace):
+    """The CLIENT spans of a mirrored copy: marked, beside those of the request itself."""
+
+    __slots__ = ()
+
+    def __init__(self, original: Trace) -> None:
+        for slot in Trace.__slots__:
+            setattr(self, slot, getattr(original, slot))
+        self._next_id = self._attempt_id = b""
+        self._attributes += attribute("mesh.mirrored", "true")
+
+    def end(self, spans: HopSpans, times: tuple[float, float], status: int, flags: str, more: bytes, grpc: int) -> None:
+        """The request itself has the SERVER span."""
+
+
 def passed_on(head: "RequestHead") -> bytes:
     """Return the trace context's headers as they came: this proxy takes no part in the trace."""
     parent = b"traceparent: %b\r\n" % head.traceparent if head.traceparent else b""

@@ -90,6 +90,16 @@ def only(*addresses: str, http: dict[str, Any] | None = None, protocol: str = "h
     return mesh([route("all", "/", {"api": 1}, protocol=protocol, **(http or {}))], [target])
 
 
+def tagged(mesh_text: str, *, node: dict[str, str] | None = None, route: dict[str, str] | None = None) -> str:
+    """Return the mesh of ``only`` with tags on its node ``api`` and on its route; keys without ``meshscope/``."""
+    document = json.loads(mesh_text)
+    places = (document["virtualNodes"][1], node), (document["virtualRouters"][0]["routes"][0], route)
+    for resource, tags in places:
+        resource.setdefault("tags", [])
+        resource["tags"] += [{"key": f"meshscope/{word}", "value": value} for word, value in (tags or {}).items()]
+    return json.dumps(document, indent=1)
+
+
 @asynccontextmanager
 async def proxy(
     mesh_text: str, tmp_path: Path, *, beside: str = NODE, otlp: str | None = None, clock: Clock | None = None, **settings: Any

@@ -205,6 +205,7 @@ async def test_stats_count_what_happened(tmp_path: Path) -> None:
             "attempts": 3,
             "retries": 1,
             "refused": {},
+            "mirrored": {},
         }
         assert stats["spans"] == {"created": 6, "exported": 6, "held": 0, "dropped": {}}
         assert stats["targets"] == {
