@@ -81,7 +81,7 @@ class Way(Protocol):
     """
 
     def serve(self, exchange: "Exchange", caller: bytes) -> None:
-        """Send the head of ``exchange.outgoing``; ``caller`` are the header lines of the trace context."""
+        """Send the head of ``exchange.outgoing``; ``caller`` are the header lines of the trace context and of who calls."""
         ...
 
     def send_body(self, piece: bytes) -> None:

@@ -94,10 +94,7 @@ class Exchange:
         self._started = now = side.clock.monotonic()
         if side.telemetry.on:
             self.trace = Trace(side, head)
-        peer = self.client.peer
-        if peer is not None:
-            self.outgoing = head._replace(lines=[*head.lines, peer.introduction])
-        if side.guard is not None and (why := side.guard.judge(peer, head, side.clock.now())) is not None:
+        if side.guard is not None and (why := side.guard.judge(self.client.peer, head, side.clock.now())) is not None:
             self._rescue(why)
             return
         route = side.routes.match(head)
@@ -105,7 +102,7 @@ class Exchange:
             self._rescue(rescue.NO_ROUTE)
             return
         if route.rewrite is not None:
-            self.outgoing = route.rewrite(self.outgoing)
+            self.outgoing = route.rewrite(head)
         self._route, self._lane = route, route.lanes.pick()
         self._lane.target.active += 1
         if self.body.complete:
@@ -253,6 +250,8 @@ class Exchange:
         self._attempts += 1
         self._side.counts.attempts += 1
         self._caller = self.trace.begin_attempt() if self.trace is not None else passed_on(self.head)
+        if self.client.peer is not None:
+            self._caller += self.client.peer.introduction
         target = self._lane.target
         endpoint = self._endpoint = target.admit(now, self._tried, self._touch.key if self._touch is not None else None)
         if endpoint is None:
