@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DURATION ?=
-GROWTH ?=
+ONLY ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test-faults kafka-up kafka-down test lint types imports unit bench-ingest bench-proxy system-needs format constraints clean
@@ -35,8 +35,8 @@ kafka-up: ## start one Apache Kafka node on 127.0.0.1:9092 (data in data/kafka)
 kafka-down: ## stop it; its data stays
 	@deploy/kafka/kafka down
 
-bench-ingest: setup ## measure what ingest and storage cost, beside others; writes docs/performance.md (GROWTH=no leaves out what takes longest)
-	@$(BIN)/python -m benchmarks.ingest $(if $(filter no,$(GROWTH)),--no-growth)
+bench-ingest: setup ## measure what ingest and storage cost, beside others; writes docs/performance.md (ONLY="cost bakeoff growth": some of it)
+	@$(BIN)/python -m benchmarks.ingest $(if $(ONLY),--only $(ONLY))
 
 bench-proxy: setup system-needs ## measure what the companion proxy costs, with Envoy beside it; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.proxy

@@ -3,6 +3,7 @@
 import os
 import platform
 import time
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -18,10 +19,18 @@ SIZES = ("bytes_per_span", "bytes_per_span_first_two_hours")
 INGESTING = ("embedded", "receive_to_kafka", "kafka_to_rows")
 
 Result = dict[str, Any]
+Run = dict[str, Any]
 
 
-def result_of(samples: Samples, load: Result) -> Result:
-    """Return medians, ratios, raw samples, load and machine; what was not measured is None."""
+def run_of(samples: Samples, amount: int) -> Run:
+    """Return what was measured together, with how much of a load, when, and how busy the machine was."""
+    date = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+    return {"date": date, "load_average": os.getloadavg()[0], "amount": amount, **asdict(samples)}
+
+
+def result_of(runs: dict[str, Run]) -> Result:
+    """Return medians, ratios, the runs with their raw samples, load and machine; what was not measured is None."""
+    samples = Samples().merge(Samples(run["figures"], run["missing"]) for run in runs.values())
     medians = {name: median(values) for name, values in samples.figures.items()}
     ours = {f"{name}{RATE}": medians.get(f"{name}{RATE}") for name in INGESTING}
     ours |= {name: medians.get(name) for name in ("rss_mb", "embedded_rss_mb", "collect_rss_mb")}
@@ -33,10 +42,9 @@ def result_of(samples: Samples, load: Result) -> Result:
         "ours": ours,
         "peers": peers | {"missing": samples.missing, "exporter_schema": exporter},
         "ratios": _ratios(medians) | {"growth_1m_to_50m": _growth(samples)},
-        "samples": samples.figures,
-        "growth_measured": None,
-        "load": load
-        | {"bakeoff_spans": medians.get("bakeoff_spans")}
+        "runs": runs,
+        "load": {"requests_per_round": runs["cost"]["amount"] if "cost" in runs else None}
+        | {name: medians.get(name) for name in ("bakeoff_spans", "growth_spans", "growth_rss_mb")}
         | {"rounds": ROUNDS, "spans_per_request": SPANS_PER_REQUEST, "attributes_per_span": ATTRIBUTES, "services": SERVICES},
         "machine": _machine(),
     }
@@ -73,8 +81,8 @@ def machine() -> Result:
     return {
         "cpu": models[0] if models else platform.machine(),
         "cpus": os.cpu_count(),
-        "load_average": os.getloadavg()[0],
         "python": platform.python_version(),
+        "load_average": os.getloadavg()[0],
         "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
     }
 

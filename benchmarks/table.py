@@ -69,19 +69,17 @@ def _rest(result: dict[str, Any]) -> str:
     ours, load, machine, growth = result["ours"], result["load"], result["machine"], result["ratios"]["growth_1m_to_50m"]
     grown = f"{growth:.2f} times" if growth else "not measured"
     return (
-        f"CPU of a span at 50 M stored spans to the one at 1 M: {grown}{_when(result)}. Largest resident set: `up` "
-        f"{_whole(ours['embedded_rss_mb'])} MiB, `collect` {_whole(ours['collect_rss_mb'])} MiB, `ingest` behind a backlog "
-        f"{_whole(ours['rss_mb'])} MiB.\n\n"
+        f"CPU of a span at 50 M stored spans to the one at 1 M: {grown}. Largest resident set: `up` "
+        f"{_whole(ours['embedded_rss_mb'])} MiB, and {_whole(load['growth_rss_mb'])} while it took those 50 M; `collect` "
+        f"{_whole(ours['collect_rss_mb'])} MiB, `ingest` behind a backlog {_whole(ours['rss_mb'])} MiB.\n\n"
         f"Medians of {ROUNDS} rounds of {load['requests_per_round']} requests with {load['spans_per_request']} spans of "
         f"{load['attributes_per_span']} attributes from {load['services']} services; {machine['cpus']} CPUs ({machine['cpu']}), "
-        f"load average {machine['load_average']:.1f} when the run ended; Python {machine['python']}, chDB {machine['chdb']}; "
-        f"{machine['date']}."
+        f"Python {machine['python']}, chDB {machine['chdb']}. {'; '.join(_when(*run) for run in result['runs'].items())}."
     )
 
 
-def _when(result: dict[str, Any]) -> str:
-    measured = result["growth_measured"]
-    return f" (run of {measured})" if measured else ""
+def _when(name: str, run: dict[str, Any]) -> str:
+    return f"`{name}`: {run['date']}, load average {run['load_average']:.1f} when it ended"
 
 
 def _whole(value: float | None) -> str:
