@@ -1,6 +1,7 @@
 """What a telemetry engine promises: ClickHouse, in this process or on a server."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
 from core.faults import Fault
@@ -40,6 +41,14 @@ class BadBlock(Fault):
     code = "bad_block"
 
 
+class Session(Protocol):
+    """Statements one after the other; temporary tables last until it ends."""
+
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that answers nothing."""
+        ...
+
+
 class Engine(Protocol):
     """A ClickHouse that stores telemetry and answers questions.
 
@@ -69,6 +78,10 @@ class Engine(Protocol):
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a statement that answers nothing."""
+        ...
+
+    def session(self) -> AbstractContextManager[Session]:
+        """Return what runs statements that share temporary tables; whatever it runs, inserts and questions do not wait for it."""
         ...
 
     def close(self) -> None:

@@ -6,15 +6,27 @@ import queue
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 from clickhouse_connect.driver.httputil import get_pool_manager
 
-from storage.telemetry.engine import BadBlock, DataDirUnusable, Engine, Signal, StoreInUse, StoreRefusesUs, StoreUnavailable
+from storage.telemetry.engine import (
+    BadBlock,
+    DataDirUnusable,
+    Engine,
+    Session,
+    Signal,
+    StoreInUse,
+    StoreRefusesUs,
+    StoreUnavailable,
+)
 from storage.telemetry.landing import FORMAT, INSERT_SETTINGS, LANDINGS, OTLP_PROTO, as_block
 from storage.telemetry.server import Server
 
@@ -32,17 +44,29 @@ _NOT_LET_IN = frozenset({192, 193, 194, 497, 516})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+@dataclass(frozen=True, slots=True)
+class Handles:
+    """What an engine asks through: one for inserts, one for commands, some for questions; ``session`` makes one for a session.
+
+    Embedded, a handle runs one statement at a time: what is inserted must not wait for anything else.
+    """
+
+    inserts: Client
+    commands: Client
+    readers: Sequence[Client]
+    session: Callable[[], Client]
+
+
 class ClickHouseEngine:
-    """One writer and a few readers on one ClickHouse; use ``open_embedded`` or ``open_server``.
+    """A few handles on one ClickHouse; use ``open_embedded`` or ``open_server``.
 
     ``schema`` are the settings that name the protobuf schema of what is inserted, ``let_go`` is called last of all.
     """
 
-    def __init__(
-        self, where: str, writer: Client, readers: Sequence[Client], schema: Mapping[str, str], let_go: Callable[[], None]
-    ) -> None:
-        self._where, self._writer, self._schema, self._let_go = where, writer, dict(schema), let_go
-        self._clients = list({id(client): client for client in (writer, *readers)}.values())
+    def __init__(self, where: str, handles: Handles, schema: Mapping[str, str], let_go: Callable[[], None]) -> None:
+        self._where, self._handles, self._schema, self._let_go = where, handles, dict(schema), let_go
+        readers = handles.readers
+        self._clients = list({id(client): client for client in (handles.inserts, handles.commands, *readers)}.values())
         self._readers: queue.LifoQueue[Client] = queue.LifoQueue()
         for reader in readers:
             self._readers.put(reader)
@@ -61,7 +85,7 @@ class ClickHouseEngine:
         settings = INSERT_SETTINGS | self._schema
         settings |= {"format_schema_message_name": landing.message, "insert_deduplication_token": token}
         with _faults(self._where, inserting=True):
-            self._writer.raw_insert(landing.table, landing.columns, as_block(requests), settings=settings, fmt=FORMAT)
+            self._handles.inserts.raw_insert(landing.table, landing.columns, as_block(requests), settings=settings, fmt=FORMAT)
 
     def query(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Answer a question (see Engine.query)."""
@@ -74,14 +98,36 @@ class ClickHouseEngine:
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a statement (see Engine.command)."""
+        _Session(self._where, self._handles.commands).command(sql, parameters)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Begin a session (see Engine.session)."""
         with _faults(self._where):
-            self._writer.command(sql, parameters=dict(parameters or {}))
+            client = self._handles.session()
+        try:
+            yield _Session(self._where, client)
+        finally:
+            client.close()
 
     def close(self) -> None:
         """Let go of the store: of its directory, or of its connections."""
         for client in self._clients:
             client.close()
         self._let_go()
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """The statements that go through one handle."""
+
+    where: str
+    client: Client
+
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run a statement (see Session.command)."""
+        with _faults(self.where):
+            self.client.command(sql, parameters=dict(parameters or {}))
 
 
 def own(data_dir: Path) -> IO[str]:
@@ -122,12 +168,12 @@ def open_embedded(data_dir: Path, *, max_threads: int = 2) -> ClickHouseEngine:
     # As a file: a schema given as text is cached by ClickHouse in whatever directory the process stands in.
     proto = data_dir.absolute() / "otlp.proto"
     proto.write_text(OTLP_PROTO)
-    writer = connect()
-    writer.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
-    writer.database = DATABASE
-    # A handle runs one query at a time, so that each reader that may run at once needs its own.
-    readers = [connect(database=DATABASE) for _ in range(READERS)]
-    return ClickHouseEngine(str(data_dir), writer, readers, {"format_schema": str(proto)}, lock.close)
+    commands = connect()
+    commands.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
+    commands.database = DATABASE
+    connect_to_ours = partial(connect, database=DATABASE)
+    handles = Handles(connect_to_ours(), commands, [connect_to_ours() for _ in range(READERS)], connect_to_ours)
+    return ClickHouseEngine(str(data_dir), handles, {"format_schema": str(proto)}, lock.close)
 
 
 def open_server(server: Server, *, settings: Mapping[str, Any] | None = None) -> ClickHouseEngine:
@@ -145,8 +191,9 @@ def open_server(server: Server, *, settings: Mapping[str, Any] | None = None) ->
         client_cert=str(server.cert_file) if server.cert_file else None,
         client_cert_key=str(server.key_file) if server.key_file else None,
     )
-    with _faults(server.where):
-        client = clickhouse_connect.get_client(
+
+    def connect(**options: Any) -> Client:
+        return clickhouse_connect.get_client(
             interface="https" if server.tls else "http",
             host=server.host,
             port=server.port,
@@ -161,7 +208,11 @@ def open_server(server: Server, *, settings: Mapping[str, Any] | None = None) ->
             settings=dict(settings or {}),
             # Within a session only one query may run at a time.
             autogenerate_session_id=False,
+            **options,
         )
+
+    with _faults(server.where):
+        client = connect()
         # Only who may create databases is asked to.
         known = client.query("SELECT name FROM system.databases WHERE name = {name:String}", {"name": server.database})
         if not known.result_rows:
@@ -169,7 +220,8 @@ def open_server(server: Server, *, settings: Mapping[str, Any] | None = None) ->
         client.database = server.database
     # Connections are the pool's: one client serves all threads, and as many questions may be asked at once as embedded.
     schema = {"format_schema_source": "string", "format_schema": OTLP_PROTO}
-    return ClickHouseEngine(server.where, client, [client] * READERS, schema, pool.clear)
+    handles = Handles(client, client, [client] * READERS, lambda: connect(database=server.database, session_id=str(uuid4())))
+    return ClickHouseEngine(server.where, handles, schema, pool.clear)
 
 
 @contextmanager

@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from core.faults import Fault
 from storage.telemetry.clustered import Cluster, adds_rows, on_node, shard_of
-from storage.telemetry.engine import Engine, Signal, StoreRefusesUs, StoreUnavailable
+from storage.telemetry.engine import Engine, Session, Signal, StoreRefusesUs, StoreUnavailable
 from storage.telemetry.engine_clickhouse import open_server
 from storage.telemetry.questions import question
 from storage.telemetry.server import Server
@@ -48,6 +49,10 @@ class Node:
         """Run what the statement is on a node; raise StatementNotUnderstood for one that has no rule."""
         for statement in on_node(sql, self._cluster):
             self._reached().command(statement, parameters)
+
+    def session(self) -> AbstractContextManager[Session]:
+        """Return a session on this node (see Engine.session)."""
+        return self._reached().session()
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -110,6 +115,10 @@ class ClusterEngine:
         if faults:
             raise faults[0]
         return None
+
+    def session(self) -> AbstractContextManager[Session]:
+        """Return a session on the entry (see Engine.session): what it reads and stores is all shards' all the same."""
+        return self._entry.session()
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -69,17 +69,18 @@ class Refusal(Exception):
 
 
 class Store:
-    """One chDB; each request gets a handle of its own, so that settings and databases of requests do not mix."""
+    """One chDB; each request, or session, gets a handle of its own, so that settings and databases do not mix."""
 
     def __init__(self, directory: Path, config: Path | None) -> None:
         self._directory = directory
         self._path = f"{directory / 'store'}{f'?config-file={config}' if config else ''}"
         self._keep = chdb.connect(self._path)  # the engine stays up between requests
         self._keep.query("SELECT 1")
+        self._sessions: dict[str, Any] = {}
 
     @contextmanager
-    def handle(self, database: str, settings: dict[str, str]) -> Iterator[Any]:
-        handle = chdb.connect(self._path)
+    def handle(self, database: str, settings: dict[str, str], session: str = "") -> Iterator[Any]:
+        handle = self._sessions.pop(session, None) or chdb.connect(self._path)
         try:
             with _refusals():
                 if database:
@@ -89,7 +90,10 @@ class Store:
                     handle.query(f"SET {name} = '{quoted}'")
             yield handle
         finally:
-            handle.close()
+            if session:
+                self._sessions[session] = handle
+            else:
+                handle.close()
 
     def run(self, handle: Any, sql: bytes, parameters: dict[str, str], default_format: str) -> Any:
         if insert := _INSERT.match(sql):
@@ -142,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
             sql = b"\n".join(part for part in (told.get("query", "").encode(), body) if part)
             parameters = {name.removeprefix("param_"): value for name, value in told.items() if name.startswith("param_")}
             settings = {name: value for name, value in told.items() if name not in _OWN and not name.startswith("param_")}
-            with self.server.store.handle(told.get("database", ""), settings) as handle:
+            with self.server.store.handle(told.get("database", ""), settings, told.get("session_id", "")) as handle:
                 result = self.server.store.run(handle, sql, parameters, told.get("default_format", "TabSeparated"))
                 answer, summary = result.bytes() or b"", _summary(result)
                 headers["X-ClickHouse-Timezone"] = self.server.timezone

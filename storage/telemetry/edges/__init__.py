@@ -3,6 +3,7 @@
 from importlib import resources
 
 from storage.telemetry.engine import Engine
+from storage.telemetry.migrate import statements
 
 PATIENCE_S = 5
 """How long a lone half waits for its other half before it is shown as an edge of its own."""
@@ -20,6 +21,9 @@ WIDEST = 100
 AT_ONCE = 500_000
 """Of how many halves edges are found at once; what that takes in memory, not what arrived since the last look, is the bound."""
 
+_STEPS = ("halves", "words", "names", "pairs", "edges")
+_MADE_ANEW = ("settling_halves", "settling_words", "settling_pairs")
+
 
 def settle(engine: Engine, *, since: float, at_once: int = AT_ONCE) -> None:
     """Find the edges of every minute that telemetry arrived for since ``since`` (epoch seconds), ``at_once`` halves at a time.
@@ -28,12 +32,17 @@ def settle(engine: Engine, *, since: float, at_once: int = AT_ONCE) -> None:
     ``WHOLE_S`` stay as they are.
     """
     dirty = {"since": int(since) - OVERLAP_S, "whole": WHOLE_S, "at_once": at_once}
-    # Asked for first: said again wherever they matter, they would be planned and looked for each time.
-    batches = [{"minutes": row["minutes"]} for row in engine.query(_sql("minutes"), dirty)]
-    for batch in batches:
-        engine.command(_sql("learn_names"), batch)
-    for batch in batches:
-        engine.command(_sql("settle"), batch | {"patience": PATIENCE_S, "widest": WIDEST})
+    batches = engine.query(_sql("minutes"), dirty)
+    if not batches:
+        return
+    with engine.session() as session:
+        for statement in statements(_sql("tables")):
+            session.command(statement)
+        for batch in batches:
+            for step in _STEPS:
+                session.command(_sql(step), batch | {"patience": PATIENCE_S, "widest": WIDEST})
+            for table in _MADE_ANEW:
+                session.command(f"TRUNCATE TABLE {table}")
 
 
 def _sql(name: str) -> str:

@@ -1,0 +1,33 @@
+import os
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+
+from storage.telemetry.engine_clickhouse import open_embedded
+from storage.telemetry.migrate import migrate
+from tests.fakes.spans import SERVER, Span, request
+
+
+def test_what_is_inserted_waits_for_no_other_statement(tmp_path: Path) -> None:
+    engine = open_embedded(tmp_path / "data")
+    migrate(engine)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read = f"SELECT * FROM file('{pipe}', 'LineAsString')"  # waits for somebody to write
+    with engine.session() as session:
+        statements = [
+            Thread(target=session.command, args=(read,)),
+            Thread(target=engine.command, args=(read,)),
+            Thread(target=engine.query, args=(read, {})),
+        ]
+        for statement in statements:
+            statement.start()
+        engine.insert("traces", [request([Span("web", SERVER)])], "block")
+        assert all(statement.is_alive() for statement in statements)
+        for statement in statements:
+            while statement.is_alive():
+                with suppress(OSError):  # nobody reads any more
+                    os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+                statement.join(0.05)
+    assert engine.query("SELECT count() AS spans FROM spans", {}) == [{"spans": 1}]
+    engine.close()
