@@ -198,6 +198,7 @@ def proxy(
     otlp_endpoint: Annotated[str | None, Parameter(help="Where telemetry goes, e.g. http://127.0.0.1:4318 [none].")] = None,
     zone: Annotated[str, Parameter(help="Where this proxy runs, e.g. eu-west-1a, for nodes that prefer their zone.")] = "",
     dns_server: Annotated[str | None, Parameter(help="A name server to ask, e.g. 127.0.0.1:8600 [the system's].")] = None,
+    listener: Annotated[tuple[str, ...], Parameter(help="Where a further listener is served, e.g. 8081=15002.")] = (),
 ) -> None:
     """Run the companion proxy beside one virtual node, or as a virtual gateway.
 
@@ -229,8 +230,16 @@ def proxy(
             otlp_endpoint=otlp_endpoint,
             zone=zone,
             dns_server=dns_server,
+            listener_ports=tuple(_ports(each) for each in listener),
         )
     )
+
+
+def _ports(text: str) -> tuple[int, int]:
+    listener, _, port = text.partition("=")
+    if not (listener.isdecimal() and port.isdecimal()):
+        raise Fault(f"--listener {text} is not understood; expected the listener's port and the proxy's, such as 8081=15002")
+    return int(listener), int(port)
 
 
 @app.command

@@ -39,6 +39,7 @@ def stats(proxy: Proxy) -> tuple[int, object]:
         "version": table.version,
         "instance": proxy.settings.instance_id,
         "inbound": _side(proxy.ingress) | _tls(proxy.doors["ingress"].tls) | _guard(proxy.ingress.guard),
+        "further": {str(port): _side(side) | _tls(proxy.doors[f"ingress {port}"].tls) for port, side in proxy.further.items()},
         "outbound": _side(proxy.egress),
         "targets": {target.name: _target(target) for target in proxy.live.targets},
         "spans": _outbox(proxy.telemetry.spans),

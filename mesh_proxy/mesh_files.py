@@ -1,5 +1,6 @@
 """From the mesh files on disk to the route table of one proxy."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from core.faults import Fault
@@ -18,13 +19,15 @@ class MeshFileUnreadable(Fault):
     code = "mesh_file_unreadable"
 
 
-def read_table(mesh_file: Path, name: str, *, gateway: bool = False) -> RouteTable:
+def read_table(mesh_file: Path, name: str, *, gateway: bool = False, further: Collection[int] = ()) -> RouteTable:
     """Return the route table of the virtual node (or gateway) ``name``; ``mesh_file`` may be a folder of them.
+
+    ``further`` are the ports of the listeners that can be served beside the first.
 
     Raises MeshFileError, UnknownVirtualNode, UnknownVirtualGateway, NotServedYet or MeshFileUnreadable.
     """
     mesh = load_meshes([(str(path), _text(path)) for path in _files(mesh_file)])
-    return refuse_unserved(compile_gateway(mesh, name) if gateway else compile_table(mesh, name))
+    return refuse_unserved(compile_gateway(mesh, name) if gateway else compile_table(mesh, name), further)
 
 
 def _files(mesh_file: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from random import Random
 from core.clock import Clock, SystemClock
 from core.faults import Fault
 from mesh_model.table import RouteTable, Target
+from mesh_model.tls import ListenerTls
 from mesh_proxy.circuit import Change
 from mesh_proxy.discovery import Discovery
 from mesh_proxy.events import MeshEvent
@@ -15,7 +16,7 @@ from mesh_proxy.guards import guard_of
 from mesh_proxy.listening import Door
 from mesh_proxy.mesh_files import read_table
 from mesh_proxy.otlp_client import OtlpClient
-from mesh_proxy.routing import LiveTable, bind
+from mesh_proxy.routing import INBOUND, LiveRoutes, LiveTable, bind
 from mesh_proxy.settings import ProxySettings
 from mesh_proxy.side import Side, TrafficLimits
 from mesh_proxy.target import LiveTarget
@@ -43,7 +44,10 @@ class Proxy:
         self.keyring = Keyring()
         self.live: LiveTable = self._bind(table, old=())
         self.ingress, self.egress = self._side(), self._side()
+        self.further = {port: self._side() for port, _ in settings.listener_ports}
+        self.further_ports: dict[int, int] = {}
         self.doors = {"ingress": Door(self.ingress), "egress": Door(self.egress)}
+        self.doors |= {_door(port): Door(side) for port, side in self.further.items()}
         self._follow(self.live, self._ingress_tls(table), guard_of(table.options, None))
         self.accepted, self.rejected = 1, 0
         self.draining = False
@@ -56,6 +60,11 @@ class Proxy:
         return f"<Proxy {self.live.table.virtual_node} {self.ingress!r} {self.egress!r}>"
 
     @property
+    def sides(self) -> tuple[Side, ...]:
+        """Everything that takes requests."""
+        return (self.ingress, *self.further.values(), self.egress)
+
+    @property
     def service(self) -> str:
         """The service this proxy stands beside."""
         return self.live.table.service
@@ -63,6 +72,8 @@ class Proxy:
     async def start(self) -> None:
         """Listen. Raises OSError when a port is taken."""
         self.ingress_port = await self._listen("ingress", self.settings.ingress_port)
+        for listener, port in self.settings.listener_ports:
+            self.further_ports[listener] = await self._listen(_door(listener), port)
         if not self.settings.gateway:  # nobody inside calls out through a gateway
             self.egress_port = await self._listen("egress", self.settings.egress_port)
         self.telemetry.start()
@@ -102,12 +113,12 @@ class Proxy:
             server.close()
         for door in self.doors.values():
             door.close()
-        for side in (self.ingress, self.egress):
+        for side in self.sides:
             side.drain()
         until = self._clock.monotonic() + self.settings.drain_seconds
-        while (self.ingress.connections or self.egress.connections) and self._clock.monotonic() < until:
+        while any(side.connections for side in self.sides) and self._clock.monotonic() < until:
             await self._clock.sleep(DRAIN_LOOK_S)
-        for side in (self.ingress, self.egress):
+        for side in self.sides:
             side.abort()
         if self._ticker is not None:
             self._ticker.cancel()
@@ -121,7 +132,8 @@ class Proxy:
 
     def _read_table(self) -> RouteTable:
         settings = self.settings
-        return read_table(settings.mesh_file, settings.virtual_node, gateway=settings.gateway)
+        further = [port for port, _ in settings.listener_ports]
+        return read_table(settings.mesh_file, settings.virtual_node, gateway=settings.gateway, further=further)
 
     def _side(self) -> Side:
         limits = TrafficLimits(connections=self.settings.max_connections, body_bytes=self.settings.max_body_bytes)
@@ -130,26 +142,30 @@ class Proxy:
     def _bind(self, table: RouteTable, old: tuple[LiveTarget, ...]) -> LiveTable:
         return bind(table, old=old, make_target=self._make_target, chance=self._random.random)
 
-    def _ingress_tls(self, table: RouteTable) -> ServerEnd | None:
-        """Return the TLS of the ingress; an end whose listener stays as it was stays too. Raises CertificateUnusable."""
-        wanted = table.ingress[0].tls if table.ingress else None
-        if wanted is None or not wanted.on:
-            return None
-        present = self.doors["ingress"].tls
-        return (
-            present
-            if present is not None and present.spec == wanted
-            else self.keyring.server(wanted, self.ingress.counts.refused)
-        )
+    def _ingress_tls(self, table: RouteTable) -> dict[str, ServerEnd]:
+        """Return the TLS of each door that has any. Raises CertificateUnusable."""
+        sides = [("ingress", self.ingress), *((_door(each.port), self.further[each.port]) for each in table.ingress[1:])]
+        listeners = zip(sides, table.ingress, strict=False)  # a node without listeners still has an ingress
+        return {name: self._server_end(name, each.tls, side) for (name, side), each in listeners if each.tls and each.tls.on}
 
-    def _follow(self, live: LiveTable, tls: ServerEnd | None, guard: Guard | None) -> None:
+    def _server_end(self, name: str, wanted: ListenerTls, side: Side) -> ServerEnd:
+        """Return an end with TLS; one whose listener stays as it was stays too."""
+        present = self.doors[name].tls
+        return present if present is not None and present.spec == wanted else self.keyring.server(wanted, side.counts.refused)
+
+    def _follow(self, live: LiveTable, tls: dict[str, ServerEnd], guard: Guard | None) -> None:
         """From here on every new request follows ``live``, and every new connection of the ingress ``tls``."""
-        self.live, self.doors["ingress"].tls = live, tls
+        self.live = live
+        for name, door in self.doors.items():
+            door.tls = tls.get(name)
         if self.ingress.guard is not None and self.ingress.guard is not guard:
             self.ingress.guard.stop()
-        self.ingress.guard = guard
         self.ingress.routes, self.egress.routes = live.ingress, live.egress
-        self.keyring.keep(end.live for end in (tls, *(target.tls for target in live.targets)) if end is not None)
+        for port, side in self.further.items():
+            side.routes = live.further.get(port) or LiveRoutes(INBOUND, {})  # the mesh may have lost it: nothing is routed
+        for side in (self.ingress, *self.further.values()):
+            side.guard = guard
+        self.keyring.keep(end.live for end in (*tls.values(), *(target.tls for target in live.targets)) if end is not None)
 
     def _follow_certificates(self, *, certain: bool = False) -> None:
         for context, change in self.keyring.look(certain=certain):
@@ -195,9 +211,14 @@ class Proxy:
             if every_second:
                 target.close_idle()
         if every_second:
-            self.ingress.second()
-            self.egress.second()
+            for side in self.sides:
+                side.second()
             self._follow_certificates()
             if self.ingress.guard is not None:
                 for change in self.ingress.guard.second(now):
                     self.telemetry.tell(MeshEvent(change, "", self.service, self.live.table.virtual_node))
+
+
+def _door(listener: int) -> str:
+    """Return the name of the door of a further listener."""
+    return f"ingress {listener}"

@@ -99,10 +99,13 @@ def _all_hold(checks: tuple[Check, ...], asked: Asked) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LiveTable:
-    """Both directions of one proxy, and all targets they lead to; ``applications`` are those behind the ingress."""
+    """Both directions of one proxy, and all targets they lead to; ``applications`` are those behind the ingress.
+
+    ``ingress`` are the routes of the first listener, ``further`` those of the others by their port."""
 
     table: RouteTable
     ingress: LiveRoutes
+    further: Mapping[int, LiveRoutes]
     egress: LiveRoutes
     targets: tuple[LiveTarget, ...]
     applications: tuple[LiveTarget, ...]
@@ -115,12 +118,12 @@ def bind(
     kept = {target.spec: target for target in old}
     inside = {spec.name: kept.get(spec) or make_target(spec) for spec in (each.application for each in table.ingress) if spec}
     called = {spec.name: kept.get(spec) or make_target(spec) for spec in table.targets}
-    hosts = table.ingress[0].hosts if table.ingress else ()
     at_the_door = effects_of(RoutePolicy(rate_limit=rate_limit_of(table.options)))
     bound = _Binder(called | inside, frozenset(inside), chance, at_the_door)
     return LiveTable(
         table=table,
-        ingress=bound.routes(INBOUND, hosts),
+        ingress=bound.routes(INBOUND, table.ingress[0].hosts if table.ingress else ()),
+        further={each.port: bound.routes(INBOUND, each.hosts) for each in table.ingress[1:]},
         egress=bound.routes(OUTBOUND, table.egress),
         targets=(*called.values(), *inside.values()),
         applications=tuple(inside.values()),

@@ -7,8 +7,10 @@ from pathlib import Path
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
     """Which mesh file (or folder) to follow, which virtual node to stand beside, where to listen (port 0: any free one), where
-    to report; ``zone`` is where it runs; ``dns_server`` (host:port) is asked instead of the system's. ``gateway``:
-    ``virtual_node`` names a virtual gateway to stand for."""
+    to report; ``zone`` is where it runs; ``dns_server`` (host:port) is asked instead of the system's.
+
+    ``gateway``: ``virtual_node`` names a virtual gateway to stand for. ``listener_ports``: the first listener is served at
+    ``ingress_port``, each further one (by its port) at the port given for it."""
 
     mesh_file: Path
     virtual_node: str
@@ -24,3 +26,4 @@ class ProxySettings:
     zone: str = ""
     gateway: bool = False
     dns_server: str | None = None
+    listener_ports: tuple[tuple[int, int], ...] = ()

@@ -1,6 +1,6 @@
 """What the mesh model understands and this proxy does not serve yet: refused by name, never ignored."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from core.faults import Fault
 from mesh_model.table import RouteTable
@@ -18,15 +18,19 @@ def _protocols(table: RouteTable) -> set[str]:
 
 
 _NOT_YET: tuple[tuple[str, Callable[[RouteTable], bool]], ...] = (
-    ("more than one listener of one virtual node or gateway", lambda table: len(table.ingress) > 1),
     ("the protocol tcp", lambda table: "tcp" in _protocols(table) or any(host.tcp for host in table.egress)),
     ("logging.accessLog", lambda table: table.access_log is not None),
 )
 
 
-def refuse_unserved(table: RouteTable) -> RouteTable:
-    """Return the table if all of it can be served. Raises NotServedYet with everything that cannot."""
+def refuse_unserved(table: RouteTable, further: Collection[int] = ()) -> RouteTable:
+    """Return the table if all of it can be served, with listeners at the ``further`` ports. Raises NotServedYet with the rest."""
     found = [what for what, asked in _NOT_YET if asked(table)]
+    found += [
+        f"the listener at {each.port}: a further listener needs a port of the proxy's, such as --listener {each.port}=15002"
+        for each in table.ingress[1:]
+        if each.port not in further
+    ]
     if found:
         told = "\n".join(f"  {what}" for what in found)
         raise NotServedYet(f"the mesh asks the proxy of `{table.virtual_node}` for what it does not serve yet:\n{told}")
