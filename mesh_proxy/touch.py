@@ -39,7 +39,8 @@ class Touch:
             exchange.refuse(Rescue("RL", 429, RATE_LIMITED, "rate_limited", refused))
             return True
         wait, status = effects.delay_s(lines, chance), effects.abort_status(lines, chance)
-        self._mirrored = not status and self._route.mirror is not None and effects.is_mirrored(lines, chance)
+        copied = self._route.mirror is not None and not status and not exchange.head.upgrade
+        self._mirrored = copied and effects.is_mirrored(lines, chance)
         if exchange.body.complete:
             self.request_complete()
         if effects.request is not None:
