@@ -41,7 +41,7 @@ def stats(proxy: Proxy) -> tuple[int, object]:
         "inbound": _side(proxy.ingress) | _tls(proxy.doors["ingress"].tls) | _guard(proxy.ingress.guard),
         "further": {str(port): _side(side) | _tls(proxy.doors[f"ingress {port}"].tls) for port, side in proxy.further.items()},
         "outbound": _side(proxy.egress),
-        "targets": {target.name: _target(target) for target in proxy.live.targets},
+        "targets": {target.name: _target(target) for target in (*proxy.live.targets, *proxy.beyond.targets)},
         "spans": _outbox(proxy.telemetry.spans),
         "events": _outbox(proxy.telemetry.events),
         "certificates": [_certificate(context) for context in proxy.keyring.contexts],
@@ -56,7 +56,7 @@ def config(proxy: Proxy) -> tuple[int, object]:
 
 def clusters(proxy: Proxy) -> tuple[int, object]:
     """Return the targets with their endpoints."""
-    return 200, {target.name: _target(target) for target in proxy.live.targets}
+    return 200, {target.name: _target(target) for target in (*proxy.live.targets, *proxy.beyond.targets)}
 
 
 def reload(proxy: Proxy) -> tuple[int, object]:

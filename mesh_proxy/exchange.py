@@ -97,7 +97,7 @@ class Exchange:
         if side.guard is not None and (why := side.guard.judge(self.client.peer, head, side.clock.now())) is not None:
             self._rescue(why)
             return
-        route = side.routes.match(head)
+        route = side.routes.match(head) or side.beyond_the_mesh(head)
         if route is None:
             self._rescue(rescue.NO_ROUTE)
             return

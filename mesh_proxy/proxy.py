@@ -8,6 +8,7 @@ from core.clock import Clock, SystemClock
 from core.faults import Fault
 from mesh_model.table import RouteTable, Target
 from mesh_model.tls import ListenerTls
+from mesh_proxy.beyond import Beyond
 from mesh_proxy.circuit import Change
 from mesh_proxy.discovery import Discovery
 from mesh_proxy.events import MeshEvent
@@ -46,6 +47,7 @@ class Proxy:
         self.ingress, self.egress = self._side(), self._side()
         self.further = {port: self._side() for port, _ in settings.listener_ports}
         self.further_ports: dict[int, int] = {}
+        self.egress.beyond = self.beyond = Beyond(self._make_target, self._random.random)
         self.doors = {"ingress": Door(self.ingress), "egress": Door(self.egress)}
         self.doors |= {_door(port): Door(side) for port, side in self.further.items()}
         self._follow(self.live, self._ingress_tls(table), guard_of(table.options, None))
@@ -76,6 +78,7 @@ class Proxy:
             self.further_ports[listener] = await self._listen(_door(listener), port)
         if not self.settings.gateway:  # nobody inside calls out through a gateway
             self.egress_port = await self._listen("egress", self.settings.egress_port)
+            self.beyond.own_ports = frozenset((self.egress_port, self.ingress_port, *self.further_ports.values()))
         self.telemetry.start()
         self.discovery.follow(self.live.targets)
         self._tick()
@@ -125,6 +128,7 @@ class Proxy:
         await self.discovery.close()
         for target in self.live.targets:
             target.retire()
+        self.beyond.retire()
         if self.ingress.guard is not None:
             self.ingress.guard.stop()
         await self._clock.sleep(0)
@@ -156,6 +160,7 @@ class Proxy:
     def _follow(self, live: LiveTable, tls: dict[str, ServerEnd], guard: Guard | None) -> None:
         """From here on every new request follows ``live``, and every new connection of the ingress ``tls``."""
         self.live = live
+        self.beyond.follow(allow_all=live.table.pass_through)
         for name, door in self.doors.items():
             door.tls = tls.get(name)
         if self.ingress.guard is not None and self.ingress.guard is not guard:
@@ -206,7 +211,7 @@ class Proxy:
         now = self._clock.monotonic()
         self._ticks += 1
         every_second = self._ticks % TICKS_A_SECOND == 0
-        for target in self.live.targets:
+        for target in (*self.live.targets, *self.beyond.targets):
             target.tick(now)
             if every_second:
                 target.close_idle()

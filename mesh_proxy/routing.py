@@ -76,6 +76,11 @@ class LiveRoutes:
                     return route
         return None
 
+    def knows(self, authority: bytes) -> bool:
+        """Whether the mesh has this host, be it with routes or without."""
+        name = host_name(authority)
+        return name in self._by_host or any(name.endswith(ending) for ending, _ in self._by_ending) or bool(self._for_any)
+
     def _remember(self, authority: bytes) -> tuple[LiveRoute, ...]:
         if len(self._by_authority) >= REMEMBERED_HOSTS:
             self._by_authority.clear()
@@ -150,7 +155,7 @@ class _Binder:
         )
 
     def _route(self, direction: str, entry: RouteEntry) -> LiveRoute:
-        lanes = [_lane(direction, entry, self.targets[choice.target]) for choice in entry.choices]
+        lanes = [lane_of(direction, entry, self.targets[choice.target]) for choice in entry.choices]
         to_application = bool(self.inside.intersection(choice.target for choice in entry.choices))
         rewrite = rewriter(entry.rewrite, entry.match.path)
         checks = list(checks_of(entry.match))
@@ -170,12 +175,13 @@ class _Binder:
 
     def _mirror(self, direction: str, entry: RouteEntry) -> Mirror:
         """Return the way of the copies: nothing is tried again, and no answer is waited for without end."""
-        lanes = [_lane(direction, entry, self.targets[entry.mirror])]
+        lanes = [lane_of(direction, entry, self.targets[entry.mirror])]
         timeout = entry.timeout if entry.timeout.per_request_s else APP_MESH_TIMEOUT
         return Mirror(LiveRoute(entry, b"", WeightedChoice(lanes, [1], self.chance), NO_RETRIES, timeout))
 
 
-def _lane(direction: str, entry: RouteEntry, target: LiveTarget) -> Lane:
+def lane_of(direction: str, entry: RouteEntry, target: LiveTarget) -> Lane:
+    """Return one way of a route, with the writer of its spans."""
     spec = target.spec
     hop = Hop(
         direction=direction,

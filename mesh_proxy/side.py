@@ -8,11 +8,13 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from core.clock import Clock
+from mesh_proxy.beyond import Beyond
 from mesh_proxy.deadlines import Deadlines
 from mesh_proxy.downstream import Downstream
 from mesh_proxy.guard import Guard
 from mesh_proxy.http2_downstream import Http2Downstream
-from mesh_proxy.routing import LiveRoutes
+from mesh_proxy.request import RequestHead
+from mesh_proxy.routing import LiveRoute, LiveRoutes
 from mesh_proxy.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class Side:
         self.limits = limits or TrafficLimits()
         self.counts = Counts()
         self.guard: Guard | None = None
+        self.beyond: Beyond | None = None
         self.connections: set[Downstream | Http2Downstream] = set()
         self.draining = False
         self._requests: Deadlines[Exchange] = Deadlines()
@@ -75,6 +78,10 @@ class Side:
     def in_flight(self) -> int:
         """How many requests are being answered."""
         return sum(connection.busy for connection in self.connections)
+
+    def beyond_the_mesh(self, head: RequestHead) -> LiveRoute | None:
+        """Return the way of a request to a host that the mesh does not know, if it may be called."""
+        return self.beyond.route(head) if self.beyond is not None and not self.routes.knows(head.host) else None
 
     def watch_request(self, exchange: "Exchange", limit_s: float, now: float) -> None:
         """Tell the exchange when its whole time is over."""
