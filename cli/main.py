@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 import uvloop
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 from pydantic import ValidationError
 from rich.console import Console
 from rich.logging import RichHandler
@@ -198,6 +198,9 @@ def proxy(
     otlp_endpoint: Annotated[str | None, Parameter(help="Where telemetry goes, e.g. http://127.0.0.1:4318 [none].")] = None,
     zone: Annotated[str, Parameter(help="Where this proxy runs, e.g. eu-west-1a, for nodes that prefer their zone.")] = "",
     dns_server: Annotated[str | None, Parameter(help="A name server to ask, e.g. 127.0.0.1:8600 [the system's].")] = None,
+    trace_share: Annotated[
+        float, Parameter(validator=validators.Number(gte=0, lte=1), help="Of the traces that begin here, how many are recorded.")
+    ] = 1.0,
     listener: Annotated[tuple[str, ...], Parameter(help="Where a further listener is served, e.g. 8081=15002.")] = (),
 ) -> None:
     """Run the companion proxy beside one virtual node, or as a virtual gateway.
@@ -230,6 +233,7 @@ def proxy(
             otlp_endpoint=otlp_endpoint,
             zone=zone,
             dns_server=dns_server,
+            trace_share=trace_share,
             listener_ports=tuple(_ports(each) for each in listener),
         )
     )

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from mesh_proxy.http_wire import (
+    B3,
     CONNECTION,
     ENCODING,
     EXPECT,
@@ -59,6 +60,7 @@ class HeadReader:
     """Takes httptools' callbacks, one request after the other; ``begin`` before each, ``head`` when its headers are complete."""
 
     __slots__ = (
+        "_b3",
         "_connection",
         "_encoding",
         "_expect",
@@ -99,6 +101,7 @@ class HeadReader:
         """Forget the last request."""
         self.complete = False
         self.trailers: tuple[bytes, ...] = ()
+        self._b3: tuple[tuple[bytes, bytes], ...] = ()
         self._url = b""
         self._lines, self._host, self._length = [], None, None
         self._connection = self._encoding = self._traceparent = self._tracestate = self._expect = self._te = self._upgrade = b""
@@ -122,6 +125,8 @@ class HeadReader:
             self._host = value
         elif role == LENGTH:
             self._length = value
+        elif role == B3:
+            self._b3 += ((name.lower(), value),)
         else:
             self._note(role, value)
 
@@ -159,6 +164,7 @@ class HeadReader:
             and parser.should_upgrade()
             and self._upgrade.lower() == b"websocket"
             and method == b"GET",
+            b3=self._b3,
         )
 
     def _judge_host(self, host: bytes | None, *, http10: bool) -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from mesh_proxy import grpc_status
+from mesh_proxy import b3, grpc_status
 from mesh_proxy.http_wire import CALLER, METHODS, NOT_AS_TRAILER, no_body_follows, plain_path
 from mesh_proxy.request import RequestHead
 
@@ -78,6 +78,7 @@ def request_of(block: Iterable[tuple[bytes, bytes]], *, ended: bool, most_header
         trailers=b"te" in special,
         grpc=_GRPC(special.get(b"content-type", b"")) is not None,
         scheme=scheme,
+        b3=tuple((name, special[name]) for name in special.keys() & b3.NAMES),
     )
 
 
@@ -159,7 +160,7 @@ def _split(block: Iterable[tuple[bytes, bytes]], most: int) -> tuple[dict[bytes,
 
 
 _ONCE = frozenset((b"host", b"content-length", b"traceparent", b"te", b"expect"))
-_OF_THE_PROXY = _ONCE | {b"tracestate", b"trailer", CALLER}
+_OF_THE_PROXY = _ONCE | b3.NAMES | {b"tracestate", b"trailer", CALLER}
 _NOTED = frozenset((b"content-type", b"retry-after", b"grpc-status"))
 
 

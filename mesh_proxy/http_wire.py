@@ -4,9 +4,11 @@ import posixpath
 import re
 from http import HTTPStatus
 
+from mesh_proxy.b3 import NAMES as B3_NAMES
+
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE"})
 
-DROP, CONNECTION, HOST, LENGTH, ENCODING, EXPECT, TRACEPARENT, TRACESTATE, RETRY_AFTER, TE, UPGRADE = range(1, 12)
+DROP, CONNECTION, HOST, LENGTH, ENCODING, EXPECT, TRACEPARENT, TRACESTATE, RETRY_AFTER, TE, UPGRADE, B3 = range(1, 13)
 _ENDING_HERE = dict.fromkeys((b"keep-alive", b"proxy-connection", b"trailer"), DROP) | {b"te": TE, b"upgrade": UPGRADE}
 _FRAMING = {b"connection": CONNECTION, b"content-length": LENGTH, b"transfer-encoding": ENCODING}
 CALLER = b"x-forwarded-client-cert"
@@ -16,6 +18,7 @@ REQUEST_ROLES = (
     _ENDING_HERE
     | _FRAMING
     | {CALLER: DROP, b"host": HOST, b"expect": EXPECT, b"traceparent": TRACEPARENT, b"tracestate": TRACESTATE}
+    | dict.fromkeys(B3_NAMES, B3)
 )
 RESPONSE_ROLES = _ENDING_HERE | _FRAMING | {b"retry-after": RETRY_AFTER}
 

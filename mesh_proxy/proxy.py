@@ -41,7 +41,7 @@ class Proxy:
         self._random = random or Random()
         table = self._read_table()
         client = OtlpClient(settings.otlp_endpoint) if settings.otlp_endpoint else None
-        self.telemetry = Telemetry(client, self._resource(table), self._clock, self._random.random)
+        self.telemetry = Telemetry(client, self._resource(table), self._clock, self._random.random, share=settings.trace_share)
         self.keyring = Keyring()
         self.live: LiveTable = self._bind(table, old=())
         self.ingress, self.egress = self._side(), self._side()

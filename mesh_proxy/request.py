@@ -15,7 +15,7 @@ class RequestHead(NamedTuple):
     ``lines`` are the headers that go on as they are; ``chunked``: the body's length is not known; ``last``: the client asked
     to close; ``trailers``: the client takes trailers; ``grpc``: the answer to it is read by a gRPC client; ``port``: the
     one that the connection was made to before it was redirected here, 0 when it was not;
-    ``upgrade``: the client wants to go on with WebSocket, whose bytes are the body both ways.
+    ``upgrade``: the client wants to go on with WebSocket, whose bytes are the body both ways; ``b3``: Zipkin's headers, if any.
     """
 
     method: bytes
@@ -34,6 +34,7 @@ class RequestHead(NamedTuple):
     scheme: bytes = b"http"
     port: int = 0
     upgrade: bool = False
+    b3: tuple[tuple[bytes, bytes], ...] = ()
 
     @property
     def has_body(self) -> bool:

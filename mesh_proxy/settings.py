@@ -10,7 +10,8 @@ class ProxySettings:
     to report; ``zone`` is where it runs; ``dns_server`` (host:port) is asked instead of the system's.
 
     ``gateway``: ``virtual_node`` names a virtual gateway to stand for. ``listener_ports``: the first listener is served at
-    ``ingress_port``, each further one (by its port) at the port given for it."""
+    ``ingress_port``, each further one (by its port) at the port given for it. Of the traces that begin here
+    ``trace_share`` (0 to 1) are recorded."""
 
     mesh_file: Path
     virtual_node: str
@@ -27,3 +28,4 @@ class ProxySettings:
     gateway: bool = False
     dns_server: str | None = None
     listener_ports: tuple[tuple[int, int], ...] = ()
+    trace_share: float = 1.0

@@ -38,10 +38,13 @@ class Telemetry:
     """Takes encoded spans and events at any time and delivers them every half second, or sooner when there are many.
 
     Without a poster nothing is taken. The traffic never waits: what does not fit into the outboxes is dropped and counted.
+    Of the traces that begin here ``share`` (0 to 1) are recorded.
     """
 
-    def __init__(self, poster: Poster | None, resource: dict[str, str], clock: Clock, chance: Callable[[], float]) -> None:
-        self._poster, self._clock, self._chance = poster, clock, chance
+    def __init__(
+        self, poster: Poster | None, resource: dict[str, str], clock: Clock, chance: Callable[[], float], *, share: float = 1.0
+    ) -> None:
+        self._poster, self._clock, self._chance, self.share = poster, clock, chance, share
         self.describe(resource)
         self._scope = otlp.message(1, otlp.message(1, SCOPE.encode()))
         self._many = asyncio.Event()

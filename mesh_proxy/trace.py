@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mesh_proxy import grpc_status, trace_context
+from mesh_proxy import b3, grpc_status, trace_context
 from mesh_proxy.otlp import TextAttribute
 from mesh_proxy.spans import ATTRIBUTES_FIELD, HopSpans, attribute, trace_state
 from mesh_proxy.trace_context import TraceContext
@@ -24,15 +24,23 @@ class Trace:
     def __init__(self, side: "Side", head: "RequestHead") -> None:
         self._side, self._head = side, head
         context = trace_context.parse(head.traceparent) if head.traceparent else None
+        if context is None and head.b3:
+            context = b3.parse(head.b3)
         ids = trace_context.new_ids(side.random)
         self._span_id, self._next_id, self._attempt_id = ids[16:24], ids[24:], b""
-        self._context = context or TraceContext(ids[:16], b"", b"01", True)
+        self._context = context or self._root(ids[:16])
         self._attributes = URL_PATH.of(head.path.partition(b"?")[0][:LONGEST_PATH])
         if head.tracestate and context is not None:
             self._attributes += trace_state(head.tracestate)
         self._name = head.method
         if head.grpc:
             self._describe_rpc(head.path)
+
+    def _root(self, trace_id: bytes) -> TraceContext:
+        """Begin a trace here; it is recorded unless the caller does not want it, or it is not among the share that is."""
+        share = self._side.telemetry.share
+        recorded = (share >= 1 or self._side.random.random() < share) and not (self._head.b3 and b3.refuses(self._head.b3))
+        return TraceContext(trace_id, b"", b"01" if recorded else b"00", recorded)
 
     @property
     def trace_id(self) -> bytes:
@@ -42,12 +50,13 @@ class Trace:
     def begin_attempt(self) -> bytes:
         """Begin a CLIENT span; return the headers that make it the caller."""
         context = self._context
-        if context.sampled:
-            self._attempt_id = self._next_id or trace_context.new_ids(self._side.random)[:8]
-            self._next_id = b""
-            line = trace_context.header_line(context, self._attempt_id)
-        else:
-            line = b"traceparent: %b\r\n" % (self._head.traceparent)
+        if not context.sampled and context.parent_id:
+            return passed_on(self._head)
+        self._attempt_id = self._next_id or trace_context.new_ids(self._side.random)[:8]
+        self._next_id = b""
+        line = trace_context.header_line(context, self._attempt_id)
+        if self._head.b3:
+            line += b3.header_lines(self._head.b3, context, self._attempt_id, self._span_id)
         state = self._head.tracestate
         return line + b"tracestate: %b\r\n" % state if state and context.parent_id else line
 
@@ -114,4 +123,6 @@ class CopiedTrace(Trace):
 def passed_on(head: "RequestHead") -> bytes:
     """Return the trace context's headers as they came: this proxy takes no part in the trace."""
     parent = b"traceparent: %b\r\n" % head.traceparent if head.traceparent else b""
+    if head.b3:
+        parent += b3.as_they_came(head.b3)
     return parent + b"tracestate: %b\r\n" % head.tracestate if head.tracestate else parent

@@ -3,6 +3,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from mesh_proxy.admin import serve_admin
 from mesh_proxy.proxy import Proxy
 from tests.fakes.http_peers import Reply, SeenSpan, answer_from, ask, backend, collector, get, until
@@ -73,6 +75,47 @@ async def test_a_retried_request_has_one_server_span_and_a_client_span_per_attem
         assert abs(server.span.start_time_unix_nano / 1e9 - time.time()) < 60
         assert server.span.start_time_unix_nano <= first.span.start_time_unix_nano <= second.span.end_time_unix_nano
         assert second.span.end_time_unix_nano <= server.span.end_time_unix_nano
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param({"b3": f"{TRACE}-{CALLER}-1"}, id="one header"),
+        pytest.param({"X-B3-TraceId": TRACE, "X-B3-SpanId": CALLER, "X-B3-Sampled": "1"}, id="several headers"),
+    ],
+)
+async def test_a_caller_that_speaks_b3_is_the_parent_and_b3_is_passed_on(tmp_path: Path, sent: dict[str, str]) -> None:
+    async with collector() as seen, backend() as one:
+        async with proxy(only(one.address), tmp_path, otlp=seen.url) as running:
+            await get(running.egress_port, "/", **sent)
+        (server,), (client,) = of_kind(seen.spans, 2), of_kind(seen.spans, 3)
+        assert (server.span.trace_id.hex(), server.span.parent_span_id.hex()) == (TRACE, CALLER)
+    recorded = one.received[0].headers
+    assert recorded["traceparent"] == f"00-{TRACE}-{client.span.span_id.hex()}-01"
+    told = recorded.get("b3") or "-".join(recorded[f"x-b3-{part}"] for part in ("traceid", "spanid", "sampled", "parentspanid"))
+    assert told == f"{TRACE}-{client.span.span_id.hex()}-1-{server.span.span_id.hex()}"
+
+
+async def test_a_caller_that_refuses_by_b3_is_not_recorded(tmp_path: Path) -> None:
+    refusals = [{"b3": "0"}, {"b3": f"{TRACE}-{CALLER}-0"}, {"X-B3-Sampled": "0"}]
+    async with collector() as seen, backend() as one:
+        async with proxy(only(one.address), tmp_path, otlp=seen.url) as running:
+            for refusal in refusals:
+                await get(running.egress_port, "/", **refusal)
+        assert seen.spans == []
+    alone, whole, several = (request.headers for request in one.received)
+    assert whole["b3"] == f"{TRACE}-{CALLER}-0"
+    assert (alone["b3"].split("-")[2], several["x-b3-sampled"]) == ("0", "0")
+    assert alone["traceparent"].endswith("-00")
+
+
+async def test_of_the_traces_that_begin_here_a_share_is_recorded(tmp_path: Path) -> None:
+    async with collector() as seen, backend() as one:
+        async with proxy(only(one.address), tmp_path, otlp=seen.url, trace_share=0.0) as running:
+            await get(running.egress_port, "/new")
+            await get(running.egress_port, "/known", traceparent=f"00-{TRACE}-{CALLER}-01")
+        assert {span.attributes["url.path"] for span in seen.spans} == {"/known"}
+        assert one.received[0].headers["traceparent"].endswith("-00")  # so that nobody after us records it either
 
 
 async def test_a_call_goes_through_both_proxies_in_one_chain(tmp_path: Path) -> None:
