@@ -68,11 +68,7 @@ def gather(manifests: Iterable[tuple[Node, str]], problems: list[Problem], parts
 
 
 def _resources(manifests: Iterable[tuple[Node, str]], problems: list[Problem]) -> Iterator[Resource]:
-    for root, file in manifests:
-        items = member(root, "items")
-        if word(member(root, "kind")) == "List" and isinstance(items, SequenceNode):
-            yield from _resources([(item, file) for item in items.value], problems)
-            continue
+    for root, file in _unlisted(manifests):
         version, kind = word(member(root, "apiVersion")), word(member(root, "kind"))
         if not version.startswith(GROUP):
             continue
@@ -86,6 +82,16 @@ def _resources(manifests: Iterable[tuple[Node, str]], problems: list[Problem]) -
             at.complain("`metadata.name` is missing", "the resource's name")
         namespace = word(member(root, "metadata", "namespace")) or "default"
         yield Resource(root, file, kind, "" if kind == "Mesh" else namespace, name)
+
+
+def _unlisted(manifests: Iterable[tuple[Node, str]]) -> Iterator[tuple[Node, str]]:
+    """Yield the manifests, and those in a ``List``; there are no lists in lists."""
+    for root, file in manifests:
+        items = member(root, "items")
+        if word(member(root, "kind")) == "List" and isinstance(items, SequenceNode):
+            yield from ((item, file) for item in items.value)
+        else:
+            yield root, file
 
 
 def _add(resource: Resource, every: list[Resource], source: Source, parts: Parts) -> None:

@@ -1,10 +1,13 @@
 import asyncio
 import contextlib
+import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from mesh_proxy.proxy import Proxy
+from mesh_proxy.settings import ProxySettings
 from tests.fakes.http2_server import Asked, http2_server
 from tests.fakes.http_peers import Reply, answer_from, ask, backend, get, listening
 from tests.fakes.proxies import mesh, node, only, proxy, route
@@ -194,3 +197,38 @@ async def test_an_offer_to_upgrade_is_not_taken_up(tmp_path: Path) -> None:
         assert [(await answer_from(reader)).status for _ in range(3)] == [200, 200, 200]
         assert "upgrade" not in one.received[0].headers
         writer.close()
+
+
+async def test_a_service_that_nobody_provides_has_no_route(tmp_path: Path) -> None:
+    async with backend() as one:
+        document = json.loads(only(one.address))
+        document["virtualServices"].append({"virtualServiceName": "nobody.local", "spec": {}})
+        document["virtualNodes"][0]["spec"]["backends"].append({"virtualService": {"virtualServiceName": "nobody.local"}})
+        async with proxy(json.dumps(document), tmp_path) as running:
+            assert (await get(running.egress_port, "/", "nobody.local")).status == 404
+            assert running.egress.counts.flags == {"NR": 1}
+
+
+async def test_a_template_and_manifests_in_a_folder_are_followed(tmp_path: Path) -> None:
+    async with backend() as one:
+        folder = tmp_path / "web.json"
+        folder.mkdir()
+        (folder / "mesh.yaml").write_text(
+            "apiVersion: appmesh.k8s.aws/v1beta2\nkind: Mesh\nmetadata: {name: test}\nspec: {}\n---\n"
+            "apiVersion: appmesh.k8s.aws/v1beta2\nkind: VirtualNode\nmetadata: {name: web}\n"
+            "spec: {awsName: web, backends: [{virtualService: {virtualServiceRef: {name: api, namespace: shop}}}]}\n"
+        )
+        (folder / "template.yml").write_text(
+            "Resources:\n  Node:\n    Type: AWS::AppMesh::VirtualNode\n    Properties:\n      MeshName: test\n      Spec:\n"
+            "        Listeners: [{PortMapping: {Port: 80, Protocol: http}}]\n"
+            f"        ServiceDiscovery: {{Static: {{Endpoints: ['{one.address}']}}}}\n"
+            "  Service:\n    Type: AWS::AppMesh::VirtualService\n    Properties:\n      MeshName: test\n"
+            "      VirtualServiceName: api.shop\n"
+            "      Spec: {Provider: {VirtualNode: {VirtualNodeName: !GetAtt Node.VirtualNodeName}}}\n"
+        )
+        running = Proxy(ProxySettings(folder, "web", ingress_port=0, egress_port=0))
+        await running.start()
+        try:
+            assert (await get(running.egress_port, "/", "api.shop")).status == 200
+        finally:
+            await running.stop()

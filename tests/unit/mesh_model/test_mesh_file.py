@@ -132,7 +132,7 @@ def test_what_is_no_mapping_is_told_with_its_line(text: str, line: int) -> None:
 
 
 def test_a_document_without_bottom_is_refused() -> None:
-    assert "nested too deeply" in problems_of("[" * 5000)[0]
+    assert "nested too deeply" in problems_of("[" * 1000)[0]
 
 
 @given(st.text(max_size=200))
@@ -148,8 +148,55 @@ _trees = st.recursive(
 )
 
 
-@given(_trees, st.sampled_from(["mesh", "virtualServices", "virtualRouters", "virtualNodes"]))
-def test_any_tree_in_any_place_is_judged_without_an_accident(tree: object, place: str) -> None:
-    document = {"mesh": {"meshName": "m"}, place: tree}
+_PLACES = ("mesh", "virtualServices", "virtualRouters", "routes", "virtualNodes", "virtualGateways", "gatewayRoutes")
+_CLOUDFORMATION = ("Mesh", "VirtualService", "VirtualRouter", "Route", "VirtualNode", "VirtualGateway", "GatewayRoute")
+_MANIFESTS = ("Mesh", "VirtualService", "VirtualRouter", "VirtualNode", "VirtualGateway", "GatewayRoute", "List")
+_functions = st.dictionaries(
+    st.sampled_from(["Ref", "Fn::GetAtt", "Fn::Sub", "Fn::If"]), _trees | st.sampled_from(["A", "A.Arn"])
+)
+
+
+@given(_trees, st.sampled_from(_PLACES), st.booleans())
+def test_any_tree_in_any_place_is_judged_without_an_accident(tree: object, place: str, listed: bool) -> None:
+    document = {"mesh": {"meshName": "m"}, place: [tree] if listed else tree}
     with suppress(MeshFileError):
         load_mesh(json.dumps(document))
+
+
+@given(_trees | _functions, _trees | _functions, st.sampled_from(_CLOUDFORMATION))
+def test_any_template_is_judged_without_an_accident(properties: object, spec: object, kind: str) -> None:
+    name = kind[0].upper() + kind[1:] + "Name"
+    resources = {
+        "A": {"Type": f"AWS::AppMesh::{kind}", "Properties": properties},
+        "B": {"Type": f"AWS::AppMesh::{kind}", "Properties": {"MeshName": properties, name: spec, "Spec": spec}},
+    }
+    with suppress(MeshFileError):
+        load_mesh(json.dumps({"Resources": resources, "Parameters": properties}))
+
+
+@given(_trees, _trees, st.sampled_from(_MANIFESTS))
+def test_any_manifest_is_judged_without_an_accident(one: object, other: object, kind: str) -> None:
+    start = {"apiVersion": "appmesh.k8s.aws/v1beta2", "kind": kind}
+    documents = [
+        start | {"metadata": one, "spec": other, "items": one},
+        start | {"metadata": {"name": "n", "annotations": one, "labels": one}, "spec": {"routes": [one], "meshRef": one}},
+        start | {"metadata": {"name": "n"}, "items": [one], "spec": {"gatewayRouteSelector": {"matchLabels": one}}},
+    ]
+    with suppress(MeshFileError):
+        load_mesh("\n---\n".join(map(json.dumps, documents)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mesh: &a {meshName: *a}",
+        "mesh: {meshName: m}\nvirtualNodes: &a [*a]",
+        "Resources: &a {A: {Type: AWS::AppMesh::Mesh, Properties: *a}}",
+        "Resources: {A: {Type: AWS::AppMesh::Mesh, Properties: {MeshName: &a {Ref: *a}}}}",
+        "Resources: {A: {Type: AWS::AppMesh::Mesh, Properties: {MeshName: !Ref A}}}",
+        "apiVersion: v1\nkind: List\nitems: &a\n  - {apiVersion: v1, kind: List, items: *a}",
+        "? [a, b]\n: c",
+    ],
+)
+def test_what_leads_in_a_circle_is_refused(text: str) -> None:
+    assert problems_of(text)
