@@ -42,6 +42,7 @@ class Discovery:
         for target in [target for target in self._tasks if target not in wanted]:
             self._tasks.pop(target).cancel()
         for target in wanted - self._tasks.keys():
+            self._help_to_locate(target)
             if (source := self._source(target.spec)) is not None:
                 self._tasks[target] = asyncio.create_task(self._keep(target, source))
 
@@ -78,10 +79,7 @@ class Discovery:
         """Return the source of a target's endpoints; None when they are fixed. What weighs much is loaded by who needs it."""
         known = spec.discovery
         if isinstance(known, Dns) and known.is_followed:
-            from mesh_proxy.names_dns import DnsEndpoints, DnsNames  # noqa: PLC0415 - c-ares: 3 MB
-
-            self._names = self._names or DnsNames(self._servers)
-            return DnsEndpoints(self._names, known.hostname, spec.port, known.ip_preference)
+            return self._dns().endpoints(known.hostname, spec.port, known.ip_preference)
         if isinstance(known, FileEndpoints):
             return WatchedFile(known.path)
         if isinstance(known, CloudMap):
@@ -89,6 +87,18 @@ class Discovery:
 
             return CloudMapEndpoints(known, spec.port)
         return None
+
+    def _dns(self) -> "DnsNames":
+        from mesh_proxy.names_dns import DnsNames  # noqa: PLC0415 - c-ares: 3 MB
+
+        self._names = self._names or DnsNames(self._servers)
+        return self._names
+
+    def _help_to_locate(self, target: LiveTarget) -> None:
+        """A name that is not followed is resolved for every connection: as the mesh prefers, by the name server it was told."""
+        known = target.spec.discovery
+        if isinstance(known, Dns) and not known.is_followed and (known.ip_preference or self._servers):
+            target.locate_by(self._dns().locator(known.ip_preference, self._random.random))
 
 
 def adopt(target: LiveTarget, places: Sequence[Place], now: float) -> None:

@@ -1,7 +1,7 @@
 """Endpoints behind a DNS name: A, AAAA and SRV records with their time to live, through c-ares (Envoy's resolver too)."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, SOCK_STREAM, AddressFamily
 
@@ -51,6 +51,22 @@ class DnsNames:
             if addresses:
                 return addresses, bounded(min(node.ttl for node in found.nodes))
         raise NotFound(f"`{name}` has no address: {'; '.join(dict.fromkeys(problems)) or 'no such record'}")
+
+    def endpoints(self, name: str, port: int, preference: IpPreference | None = None) -> "DnsEndpoints":
+        """Return the source of all addresses of a name, at one port."""
+        return DnsEndpoints(self, name, port, preference)
+
+    def locator(self, preference: IpPreference | None, chance: Callable[[], float]) -> Callable[[str], Awaitable[str]]:
+        """Return what finds one of the addresses of a host; it raises OSError when there is none."""
+
+        async def locate(host: str) -> str:
+            try:
+                addresses, _ = await self.addresses(host, preference)
+            except NotFound as problem:
+                raise OSError(str(problem)) from problem
+            return addresses[int(chance() * len(addresses))]
+
+        return locate
 
     async def services(self, name: str) -> tuple[list[pycares.SRVRecordData], float]:
         """Return the SRV records of a name that has the best (lowest) priority, and their time to live. Raises NotFound."""

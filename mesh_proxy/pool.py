@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 5.0
 IDLE_TICKS = 4
 """Seconds; shorter than servers commonly keep an idle connection (uvicorn: 5 s), so that we let go first."""
+
+
+Locate = Callable[[str], Awaitable[str]]
+"""Finds an address of a host, for each new connection. Raises OSError. Without one the system does."""
 
 
 class Overflow(Enum):
@@ -74,6 +78,7 @@ class Pool:
         "_waiting",
         "address",
         "idle",
+        "locate",
         "span_attributes",
     )
 
@@ -83,6 +88,7 @@ class Pool:
         self.address = address
         host, _, port = address.rpartition(":")
         self.span_attributes = attribute("server.address", host) + attribute("server.port", int(port))
+        self.locate: Locate | None = None
         self.idle: list[Upstream] = []
         self._limits, self._on_overflow, self._tls = limits, on_overflow, tls
         self._open: set[Upstream] = set()
@@ -180,6 +186,8 @@ class Pool:
         loop, tls = asyncio.get_running_loop(), self._tls
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                if self.locate is not None:
+                    host = await self.locate(host)
                 if tls is None:
                     _, upstream = await loop.create_connection(self._make, host, int(port))
                 else:

@@ -10,7 +10,7 @@ from mesh_proxy.circuit import Change, Circuit, Result, State
 from mesh_proxy.health import HealthChecker
 from mesh_proxy.http2_pool import pool_for
 from mesh_proxy.outlier import Endpoint, Place
-from mesh_proxy.pool import Limits, Overflow, Pool
+from mesh_proxy.pool import Limits, Locate, Overflow, Pool
 from mesh_proxy.retry import within_budget
 from mesh_proxy.sticky import StickyKey
 from mesh_proxy.tls_ends import ClientEnd
@@ -73,6 +73,11 @@ class LiveTarget:
         if self.health is not None:
             self.health.schedule.follow(self.pools, now)
         self._tell(self.circuit.replace(places, now))
+
+    def locate_by(self, locate: Locate) -> None:
+        """Let ``locate`` find where the target's host is, whenever a connection is opened."""
+        for pool in self.pools.values():
+            pool.locate = locate
 
     def admit(self, now: float, tried: Collection[str], key: int | None = None) -> Endpoint | None:
         """Return the endpoint for the next attempt (``key``: what keeps the caller at one); None: fail fast."""

@@ -13,8 +13,8 @@ from tests.fakes.name_server import name_server
 from tests.fakes.proxies import only, proxy
 
 
-def found_by(discovery: dict[str, Any], *, port: int = 1) -> str:
-    document = json.loads(only("127.0.0.1:1", port=port))
+def found_by(discovery: dict[str, Any], *, node_port: int = 1) -> str:
+    document = json.loads(only("127.0.0.1:1", port=node_port))
     document["virtualNodes"][1]["spec"]["serviceDiscovery"] = discovery
     return json.dumps(document)
 
@@ -69,6 +69,19 @@ async def test_srv_records_are_followed_as_long_as_they_live(tmp_path: Path, pai
             server.failing = True
             await until(lambda: running.discovery.failures)
             assert await said(running) == {b"other"}
+
+
+async def test_one_address_is_found_for_each_connection_as_the_mesh_prefers(
+    tmp_path: Path, pair: tuple[Backend, Backend]
+) -> None:
+    one, _ = pair
+    async with name_server() as server:
+        server.records = {("lb.test", "A"): ["127.0.0.1"], ("lb.test", "AAAA"): ["::1"]}
+        for preference, status in (("IPv4_PREFERRED", 200), ("IPv4_ONLY", 200), ("IPv6_ONLY", 503)):  # nobody is at ::1
+            text = found_by({"dns": {"hostname": "lb.test", "ipPreference": preference}}, node_port=one.port)
+            async with proxy(text, tmp_path, dns_server=server.address) as running:
+                assert (await get(running.egress_port, "/")).status == status
+                assert addresses(running) == [f"lb.test:{one.port}"]
 
 
 class CloudMapService:
