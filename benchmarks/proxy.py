@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.proxy_contenders import ENVOY, OTHERS, OURS, Contender, Ring, Void, ring
+from benchmarks.proxy_floods import floods
 from benchmarks.proxy_load import Done, Failed, h2load, open_loop, wrk
 from benchmarks.proxy_report import OTHER_ROWS, ROWS, result_of, table
 from benchmarks.proxy_setup import TRACED
@@ -52,6 +53,8 @@ async def _measure(home: Path, seconds: int) -> Samples:
         await held.open()
         await _cpu(held, seconds, samples)
         await _latency(held, seconds, samples)
+        _say("good traffic under attack")
+        await floods(held, seconds, samples)
     return samples
 
 

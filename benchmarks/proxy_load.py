@@ -70,7 +70,10 @@ def open_loop(port: int, rate: float, seconds: float, seed: int, cores: tuple[st
     request = f"GET {PATH} HTTP/1.1\r\nHost: {HOST}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
     command = [*cores, sys.executable, "-m", "benchmarks.proxy_open_loop", str(port), str(rate), str(seconds), str(seed)]
     latencies = json.loads(_run(command, f"{request}\r\n"))
-    return {"requests": len(latencies)} | {f"p{share}": percentile(latencies, share / 100) / 1000 for share in (50, 99)}
+    within = sum(latency <= 1e6 for latency in latencies) / len(latencies)
+    return {"requests": len(latencies), "within_1s": within} | {
+        f"p{share}": percentile(latencies, share / 100) / 1000 for share in (50, 99)
+    }
 
 
 def _run(command: list[str], told: str = "") -> str:

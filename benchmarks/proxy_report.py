@@ -6,6 +6,7 @@ from importlib.metadata import version
 from statistics import median
 from typing import Any
 
+from benchmarks.proxy_attacks import ATTACKS
 from benchmarks.proxy_load import CONNECTIONS, HEADERS
 from benchmarks.proxy_setup import BARE, BODY_BYTES, GRPC, MTLS, TRACED, Features
 from benchmarks.report import machine
@@ -53,6 +54,10 @@ def result_of(samples: Samples, load: Result) -> Result:
             each: {percentile: medians.get(f"{each}_{percentile}_ms") for percentile in ("p50", "p99")}
             for each in ("direct", "envoy", "ours")
         },
+        "good_traffic_kept": {
+            name: {side: medians.get(f"{side}_flood_{name}") for side in ("ours", "envoy")}
+            for name in ("nobody attacks", *ATTACKS)
+        },
         "missing": samples.missing,
         "samples": samples.figures,
         "load": load
@@ -90,7 +95,7 @@ def _nginx() -> str:
 
 def table(result: Result) -> str:
     """Return what was measured as Markdown."""
-    return "\n\n".join((_costs(result), _goals(result), _rest(result)))
+    return "\n\n".join((_costs(result), _goals(result), _floods(result), _rest(result)))
 
 
 def _costs(result: Result) -> str:
@@ -109,6 +114,17 @@ def _goals(result: Result) -> str:
         aim = f"{_MOST[name]}" if name in _MOST else "reported"
         lines.append(f"| {_NAMES[name]} | {_to(ours)} | {_to(envoy)} | {_to(result['ratios'][name])} | {aim} |")
     return "\n".join(lines)
+
+
+def _floods(result: Result) -> str:
+    lines = ["| good answers within a second while ... | ours | Envoy |", "|---|---:|---:|"]
+    for name, kept in result["good_traffic_kept"].items():
+        lines.append(f"| {name} | {_percent(kept['ours'])} | {_percent(kept['envoy'])} |")
+    return "\n".join(lines)
+
+
+def _percent(share: float | None) -> str:
+    return NOT_THERE_YET if share is None else f"{share:.1%}"
 
 
 def _rest(result: Result) -> str:
