@@ -120,6 +120,8 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
                 received, broken, ended = self._more(received)
         except ssl.SSLWantReadError:  # part of a record, or what is only for TLS: a session ticket, new keys
             pass
+        except ssl.SSLZeroReturnError:  # the peer says the end after we did
+            ended = True
         except ssl.SSLError as error:
             broken = error
         if self._outgoing.pending:
@@ -168,8 +170,14 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def can_write_eof(self) -> bool:
-        """TLS ends both ways together."""
-        return False
+        """One direction may end before the other."""
+        return True
+
+    def write_eof(self) -> None:
+        """Say that nothing more comes, and go on reading."""
+        if not self._closing:
+            self._say_end()
+            self._encrypt = len  # what is written from here on goes nowhere
 
     def close(self) -> None:
         """Send what was written, say the end, and close."""
@@ -230,6 +238,8 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
                 pieces.append(piece)
         except ssl.SSLWantReadError:
             pass
+        except ssl.SSLZeroReturnError:
+            return b"".join(pieces), None, True
         except ssl.SSLError as error:
             return b"".join(pieces), error, False
         return b"".join(pieces), None, False

@@ -74,5 +74,6 @@ def _cut_idle(proxy: Proxy) -> None:
     """Let go of the connections to targets that no request is on."""
     for target in proxy.live.targets:
         for pool in target.pools.values():
-            for upstream in pool.idle[:]:
+            idle, pool.idle[:] = pool.idle[:], []
+            for upstream in idle:
                 upstream.close()
