@@ -16,7 +16,10 @@ from mesh_proxy.http2_downstream import Http2Downstream
 from mesh_proxy.http_wire import (
     own_reply,
 )
+from mesh_proxy.request import RequestHead
+from mesh_proxy.routing import INBOUND
 from mesh_proxy.spans import PeerAttributes
+from mesh_proxy.tunnel import End, Tunnel
 
 if TYPE_CHECKING:
     from mesh_proxy.side import Side
@@ -34,6 +37,7 @@ class Downstream(Answering):
     __slots__ = (
         "_advancing",
         "_body_size",
+        "_connecting",
         "_held",
         "_lingering",
         "_parser",
@@ -63,6 +67,7 @@ class Downstream(Answering):
         self._waiting: deque[Exchange] = deque()
         self._refused: Refused | None = None
         self.peer: Peer | None = None
+        self._connecting: RequestHead | None = None
         self._held = self._advancing = self._switching = False
         self._unparsed = self._body_size = self._quiet_ticks = self._lingering = 0
 
@@ -200,7 +205,11 @@ class Downstream(Answering):
         most = self._side.limits.head_bytes
         if self._unparsed > most and self._reader.size > most:  # one read may bring more than a head
             raise Refused(431, HEAD_TOO_LARGE)
-        exchange = self._receiving = Exchange(self, self._side, self._reader.head(self._parser))
+        head = self._reader.head(self._parser)
+        if head.method == b"CONNECT":
+            self._connecting = self._judged(head)
+            return
+        exchange = self._receiving = Exchange(self, self._side, head)
         self._unparsed = self._body_size = 0
         self._switching = exchange.head.upgrade
         if exchange.head.has_body:
@@ -242,6 +251,9 @@ class Downstream(Answering):
                 if self._switching:
                     self._take_websocket(data)
                     return
+                if self._connecting is not None:
+                    self._become_tunnel(self._connecting, data)
+                    return
                 self._parser = httptools.HttpRequestParser(self)
 
     def _become_http2(self, data: bytes) -> None:
@@ -263,6 +275,22 @@ class Downstream(Answering):
                 self.transport.abort()
         elif current is not None and data:
             current.request_body(data)
+
+    def _judged(self, head: RequestHead) -> RequestHead:
+        if self._side.routes.direction == INBOUND:
+            raise Refused(501, "Not Implemented")
+        if self.current is not None or self._waiting:
+            raise Refused(400, "CONNECT before the answer to another request")
+        return head
+
+    def _become_tunnel(self, head: RequestHead, early: bytes) -> None:
+        side, transport = self._side, self.transport
+        side.connections.discard(self)
+        tunnel = Tunnel(side, head, answers=True)
+        client = End(tunnel)
+        transport.set_protocol(client)
+        client.connection_made(transport)
+        tunnel.begin(client, early)
 
     def _take(self, exchange: Exchange) -> None:
         if self.current is None and not self._waiting:

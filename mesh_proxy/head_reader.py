@@ -135,6 +135,8 @@ class HeadReader:
         self.complete = True
         method, path, host = parser.get_method(), self._url, self._host
         http10 = parser.get_http_version() != "1.1"
+        if method == b"CONNECT":
+            return self._connect(path, http10=http10)
         if path[:1] != b"/":
             path, authority = split_target(path)
             host = authority if authority is not None else host
@@ -174,6 +176,20 @@ class HeadReader:
         if host is None or not is_authority(host):
             raise Refused(400, "no Host" if host is None else "no good Host")
         self._good_host = host
+
+    def _connect(self, authority: bytes, *, http10: bool) -> RequestHead:
+        """Return the head of a CONNECT. Raises Refused."""
+        host, colon, port = authority.rpartition(b":")
+        if http10 or not host or not colon or not port.isdigit() or not 0 < int(port) < 65_536 or not is_authority(authority):
+            raise Refused(400, "CONNECT needs a host and a port")
+        if (
+            self._encoding
+            or (self._length or b"0") != b"0"
+            or (self._host or authority).lower() not in (authority.lower(), host.lower())
+        ):
+            raise Refused(400, "CONNECT needs one host and no body")
+        parent, state = self._traceparent, self._tracestate
+        return RequestHead(b"CONNECT", b"/", authority, self._lines, traceparent=parent, tracestate=state)
 
     def _trailer(self, role: int | None, name: bytes, value: bytes) -> None:
         """Keep a trailer, unless it would say where a request goes or how it is framed."""

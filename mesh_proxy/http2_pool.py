@@ -41,7 +41,7 @@ class Http2Pool(Pool):
     @property
     def active(self) -> int:
         """How many requests are at the endpoint or wait for it."""
-        return sum(len(connection.streams) for connection in self._live) + self.waiting
+        return sum(len(connection.streams) for connection in self._live) + self.waiting + self._tunnels
 
     def serve(self, exchange: "Exchange") -> bool:
         """Give the exchange a stream, now or later; return False when too many are under way or wait already."""

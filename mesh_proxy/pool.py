@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mesh_model.resources import ConnectionPool
 from mesh_proxy.retry import Failure
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mesh_proxy.exchange import Exchange
     from mesh_proxy.tls_ends import ClientEnd
 
+Connection = TypeVar("Connection", bound=asyncio.Protocol)
+
 CONNECT_TIMEOUT_S = 5.0
 IDLE_TICKS = 4
 """Seconds; shorter than servers commonly keep an idle connection (uvicorn: 5 s), so that we let go first."""
@@ -23,6 +25,10 @@ IDLE_TICKS = 4
 
 Locate = Callable[[str], Awaitable[str]]
 """Finds an address of a host, for each new connection. Raises OSError. Without one the system does."""
+
+
+class PoolFull(Exception):
+    """No further connection may be opened."""
 
 
 class Overflow(Enum):
@@ -75,6 +81,7 @@ class Pool:
         "_retired",
         "_tasks",
         "_tls",
+        "_tunnels",
         "_waiting",
         "address",
         "idle",
@@ -94,7 +101,7 @@ class Pool:
         self._open: set[Upstream] = set()
         self._waiting: deque[Exchange] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._connecting = 0
+        self._connecting = self._tunnels = 0
         self._retired = False
 
     def __repr__(self) -> str:
@@ -108,7 +115,7 @@ class Pool:
     @property
     def active(self) -> int:
         """How many requests are at the endpoint or wait for it."""
-        return len(self._open) - len(self.idle) + len(self._waiting)
+        return len(self._open) - len(self.idle) + len(self._waiting) + self._tunnels
 
     @property
     def waiting(self) -> int:
@@ -152,6 +159,25 @@ class Pool:
             self.idle.remove(upstream)
         self._grow()
 
+    async def tunnel(self, make: Callable[[str | None], Connection]) -> Connection:
+        """Open a connection that serves nobody else; ``tunnel_over`` follows. Raises PoolFull and OSError."""
+        if self._limits.connections_full:
+            self._on_overflow(Overflow.CONNECTIONS)
+            raise PoolFull
+        self._limits.connections += 1
+        self._tunnels += 1
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                return await self._dial(make)
+        except BaseException:
+            self.tunnel_over()
+            raise
+
+    def tunnel_over(self) -> None:
+        """A tunnel's connection is gone."""
+        self._limits.connections -= 1
+        self._tunnels -= 1
+
     def tick(self) -> None:
         """A second has passed: close the connections that have been idle for too long."""
         for upstream in self.idle:
@@ -181,17 +207,9 @@ class Pool:
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self) -> None:
-        host, _, port = self.address.rpartition(":")
-        host = host.strip("[]")
-        loop, tls = asyncio.get_running_loop(), self._tls
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                if self.locate is not None:
-                    host = await self.locate(host)
-                if tls is None:
-                    _, upstream = await loop.create_connection(self._make, host, int(port))
-                else:
-                    upstream = await tls.connect(host, int(port), self._make)
+                upstream = await self._dial(self._make)
                 await self._ready(upstream)
         except OSError:  # TimeoutError and failures to resolve the name are OSErrors too
             self._connecting -= 1
@@ -200,6 +218,16 @@ class Pool:
             return
         self._connecting -= 1
         self._connected(upstream)
+
+    async def _dial(self, make: Callable[[str | None], Connection]) -> Connection:
+        host, _, port = self.address.rpartition(":")
+        host = host.strip("[]")
+        if self.locate is not None:
+            host = await self.locate(host)
+        if self._tls is not None:
+            return await self._tls.connect(host, int(port), make)
+        _, connection = await asyncio.get_running_loop().create_connection(lambda: make(None), host, int(port))
+        return connection
 
     def _make(self, alpn: str | None = None) -> Any:
         """Return the protocol of a new connection; ``alpn`` is what a TLS handshake agreed on."""

@@ -50,9 +50,16 @@ class LiveRoute:
 class LiveRoutes:
     """The routes of one direction. Immutable: a reload replaces it whole, requests in flight keep theirs."""
 
-    __slots__ = ("_by_authority", "_by_ending", "_by_host", "_for_any", "direction", "unrouted")
+    __slots__ = ("_by_authority", "_by_ending", "_by_host", "_connections", "_for_any", "direction", "unrouted")
 
-    def __init__(self, direction: str, hosts: Mapping[str, tuple[LiveRoute, ...]]) -> None:
+    def __init__(
+        self,
+        direction: str,
+        hosts: Mapping[str, tuple[LiveRoute, ...]],
+        *,
+        connections: "LiveRoutes | None" = None,
+    ) -> None:
+        self._connections = connections
         self.direction = direction
         self.unrouted = HopSpans(Hop(direction))
         self._by_host = hosts
@@ -80,6 +87,15 @@ class LiveRoutes:
         """Whether the mesh has this host, be it with routes or without."""
         name = host_name(authority)
         return name in self._by_host or any(name.endswith(ending) for ending, _ in self._by_ending) or bool(self._for_any)
+
+    @property
+    def only_connections(self) -> bool:
+        """Whether nobody looks into what is said here (a listener of tcp)."""
+        return self.direction == INBOUND and self._connections is not None and not any(self._by_host.values())
+
+    def connection(self, head: RequestHead) -> LiveRoute | None:
+        """Return the route for bytes that nobody looks into; ``head`` is CONNECT's, with the path ``/``."""
+        return (self._connections.match(head) if self._connections is not None else None) or self.match(head)
 
     def _remember(self, authority: bytes) -> tuple[LiveRoute, ...]:
         if len(self._by_authority) >= REMEMBERED_HOSTS:
@@ -150,8 +166,12 @@ class _Binder:
 
     def routes(self, direction: str, hosts: Iterable[VirtualHost]) -> LiveRoutes:
         """Return the routes of one direction."""
+        hosts = tuple(hosts)
+        of_tcp = {host.host.lower(): tuple(self._route(direction, each) for each in host.tcp) for host in hosts if host.tcp}
         return LiveRoutes(
-            direction, {host.host.lower(): tuple(self._route(direction, each) for each in host.routes) for host in hosts}
+            direction,
+            {host.host.lower(): tuple(self._route(direction, each) for each in host.routes) for host in hosts},
+            connections=LiveRoutes(direction, of_tcp) if of_tcp else None,
         )
 
     def _route(self, direction: str, entry: RouteEntry) -> LiveRoute:

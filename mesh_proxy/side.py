@@ -16,6 +16,7 @@ from mesh_proxy.http2_downstream import Http2Downstream
 from mesh_proxy.request import RequestHead
 from mesh_proxy.routing import LiveRoute, LiveRoutes
 from mesh_proxy.telemetry import Telemetry
+from mesh_proxy.tunnel import Tunnel, accepted
 
 if TYPE_CHECKING:
     from mesh_proxy.exchange import Exchange
@@ -60,7 +61,7 @@ class Side:
         self.counts = Counts()
         self.guard: Guard | None = None
         self.beyond: Beyond | None = None
-        self.connections: set[Downstream | Http2Downstream] = set()
+        self.connections: set[Downstream | Http2Downstream | Tunnel] = set()
         self.draining = False
         self._requests: Deadlines[Exchange] = Deadlines()
         self._tries: Deadlines[Exchange] = Deadlines()
@@ -72,6 +73,8 @@ class Side:
 
     def protocol(self, alpn: str | None = None) -> asyncio.Protocol:
         """Return the protocol for an accepted connection; ``alpn`` is what a TLS handshake agreed on."""
+        if self.routes.only_connections:
+            return accepted(self)
         return Http2Downstream(self) if alpn == "h2" else Downstream(self)
 
     @property

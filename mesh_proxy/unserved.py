@@ -12,13 +12,7 @@ class NotServedYet(Fault):
     code = "not_served_yet"
 
 
-def _protocols(table: RouteTable) -> set[str]:
-    """Return what is spoken by the listeners and the targets of a proxy."""
-    return {each.protocol for each in table.ingress} | {each.protocol for each in table.targets}
-
-
 _NOT_YET: tuple[tuple[str, Callable[[RouteTable], bool]], ...] = (
-    ("the protocol tcp", lambda table: "tcp" in _protocols(table) or any(host.tcp for host in table.egress)),
     ("logging.accessLog", lambda table: table.access_log is not None),
 )
 
