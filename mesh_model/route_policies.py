@@ -6,6 +6,7 @@ Tags are given by their word, without the ``meshscope/`` before it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mesh_model.door_policies import AdaptiveConcurrency, AdmissionControl, admission_of, concurrency_of
 from mesh_model.node_policies import balancing_of, outliers_of
 from mesh_model.tag_words import TagProblem, Words, duration_s, header_name, percent, rate, whole
 
@@ -84,7 +85,7 @@ class HeaderEdits:
 
 @dataclass(frozen=True, slots=True)
 class RoutePolicy:
-    """All that tags ask for, on one route."""
+    """All that tags ask for, on one route; the last two are of a virtual node's own door only."""
 
     mirror: Mirror | None = None
     delay: Delay | None = None
@@ -92,6 +93,8 @@ class RoutePolicy:
     rate_limit: RateLimit | None = None
     request: HeaderEdits | None = None
     response: HeaderEdits | None = None
+    concurrency: AdaptiveConcurrency | None = None
+    admission: AdmissionControl | None = None
 
 
 NOTHING_ASKED = RoutePolicy()
@@ -121,11 +124,16 @@ def rate_limit_of(tags: Mapping[str, str]) -> RateLimit | None:
     return RateLimit(per_second, burst, header)
 
 
+def door_policy_of(tags: Mapping[str, str]) -> RoutePolicy:
+    """Return what the tags of a virtual node ask of its own ingress. Raises TagProblem."""
+    return RoutePolicy(rate_limit=rate_limit_of(tags), concurrency=concurrency_of(tags), admission=admission_of(tags))
+
+
 def judge_node_tags(tags: Mapping[str, str]) -> None:
     """Raise TagProblem if one of a virtual node's tags is not understood."""
     balancing_of(tags)
     outliers_of(tags)
-    rate_limit_of(tags)
+    door_policy_of(tags)
 
 
 def _mirror(text: str) -> Mirror:

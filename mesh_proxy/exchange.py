@@ -384,7 +384,7 @@ class Exchange:
             self._end_retry()
             side.unwatch_request(self, self._route.timeout.per_request_s)
         if self._touch is not None:
-            self._flags = rescue.joined(self._touch.flag, self._flags)
+            self._flags = self._touch.ended(self._flags, self._status)
         counts = side.counts
         counts.statuses[self._status // 100 if self._status < 600 else 0] += 1
         if self._flags:

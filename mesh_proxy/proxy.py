@@ -43,7 +43,7 @@ class Proxy:
         client = OtlpClient(settings.otlp_endpoint) if settings.otlp_endpoint else None
         self.telemetry = Telemetry(client, self._resource(table), self._clock, self._random.random, share=settings.trace_share)
         self.keyring = Keyring()
-        self.live: LiveTable = self._bind(table, old=())
+        self.live: LiveTable = self._bind(table, None)
         self.ingress, self.egress = self._side(), self._side()
         self.further = {port: self._side() for port, _ in settings.listener_ports}
         self.further_ports: dict[int, int] = {}
@@ -93,7 +93,7 @@ class Proxy:
         old = self.live
         try:
             table = self._read_table()
-            live, tls = self._bind(table, old=old.targets), self._ingress_tls(table)
+            live, tls = self._bind(table, old), self._ingress_tls(table)
             guard = guard_of(table.options, self.ingress.guard)
         except Fault as fault:
             self.rejected += 1
@@ -143,8 +143,9 @@ class Proxy:
         limits = TrafficLimits(connections=self.settings.max_connections, body_bytes=self.settings.max_body_bytes)
         return Side(self.live.ingress, telemetry=self.telemetry, clock=self._clock, random=self._random, limits=limits)
 
-    def _bind(self, table: RouteTable, old: tuple[LiveTarget, ...]) -> LiveTable:
-        return bind(table, old=old, make_target=self._make_target, chance=self._random.random)
+    def _bind(self, table: RouteTable, old: LiveTable | None) -> LiveTable:
+        targets, effects = (old.targets, old.effects) if old is not None else ((), {})
+        return bind(table, old=targets, old_effects=effects, make_target=self._make_target, chance=self._random.random)
 
     def _ingress_tls(self, table: RouteTable) -> dict[str, ServerEnd]:
         """Return the TLS of each door that has any. Raises CertificateUnusable."""

@@ -1,9 +1,11 @@
 """What a route does to requests beside routing them: limits, faults and other headers. Pure: chance and time come in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mesh_model.route_policies import NOTHING_ASKED, Condition, HeaderEdits, RoutePolicy
+from mesh_proxy.admission import Admission
+from mesh_proxy.concurrency import Gradient
 from mesh_proxy.rate_limit import RateLimiter
 from mesh_proxy.sticky import header_value
 
@@ -34,6 +36,8 @@ class RouteEffects:
     limiter: RateLimiter | None
     request: Edits | None
     response: Edits | None
+    gradient: Gradient | None
+    admission: Admission | None
 
     def refusal(self, lines: Sequence[bytes], now: float) -> tuple[bytes, ...] | None:
         """Ask the rate limit; return None, or the header lines of the 429."""
@@ -42,6 +46,19 @@ class RouteEffects:
         name = self.limiter.limit.header
         key = header_value(lines, name.encode()) if name else None
         return self.limiter.ask(key or b"", now)
+
+    def enters(self, chance: Chance, now: float) -> bool:
+        """Tell whether the application takes one more request; one that enters is to be told to ``left``."""
+        if self.admission is not None and not self.admission.admits(chance(), now):
+            return False
+        return self.gradient is None or self.gradient.enter(now)
+
+    def left(self, *, well: bool | None, latency_s: float, now: float) -> None:
+        """A request that entered is over; ``well`` None: nobody waited for its answer, which says nothing."""
+        if self.admission is not None and well is not None:
+            self.admission.ended(well=well, now=now)
+        if self.gradient is not None:
+            self.gradient.leave(latency_s if well is not None else None, now)
 
     def delay_s(self, lines: Sequence[bytes], chance: Chance) -> float:
         """Return how long the request is held up; seconds, 0 for not at all."""
@@ -68,7 +85,25 @@ def effects_of(policy: RoutePolicy) -> RouteEffects | None:
         limiter=RateLimiter(policy.rate_limit) if policy.rate_limit is not None else None,
         request=Edits(policy.request) if policy.request is not None else None,
         response=Edits(policy.response) if policy.response is not None else None,
+        gradient=Gradient(policy.concurrency) if policy.concurrency is not None else None,
+        admission=Admission(policy.admission) if policy.admission is not None else None,
     )
+
+
+class KeptEffects:
+    """The effects of routes by name: those whose policy stays as it was keep their buckets and limits across a reload."""
+
+    def __init__(self, old: Mapping[str, RouteEffects]) -> None:
+        self._old = old
+        self.present: dict[str, RouteEffects] = {}
+
+    def of(self, name: str, policy: RoutePolicy) -> RouteEffects | None:
+        """Return what a policy does under this name."""
+        kept = self._old.get(name)
+        effects = kept if kept is not None and kept.policy == policy else effects_of(policy)
+        if effects is not None:
+            self.present[name] = effects
+        return effects
 
 
 def applies(when: Condition, lines: Sequence[bytes], chance: Chance) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mesh_model.resources import APP_MESH_TIMEOUT, Timeout
-from mesh_model.route_policies import RoutePolicy, rate_limit_of, route_policy_of
+from mesh_model.route_policies import door_policy_of, route_policy_of
 from mesh_model.table import ANY_HOST, RouteEntry, RouteTable, Target, VirtualHost
 from mesh_proxy.http_wire import host_name
 from mesh_proxy.matching import Asked, Check, behind, checks_of, prefix_of
@@ -12,7 +12,7 @@ from mesh_proxy.mirroring import Mirror
 from mesh_proxy.request import RequestHead
 from mesh_proxy.retry import NO_RETRIES, RetryRule, rule_of
 from mesh_proxy.rewrites import Rewriter, rewriter
-from mesh_proxy.route_effects import RouteEffects, effects_of
+from mesh_proxy.route_effects import KeptEffects, RouteEffects
 from mesh_proxy.spans import Hop, HopSpans
 from mesh_proxy.target import LiveTarget
 from mesh_proxy.weights import WeightedChoice
@@ -130,17 +130,23 @@ class LiveTable:
     egress: LiveRoutes
     targets: tuple[LiveTarget, ...]
     applications: tuple[LiveTarget, ...]
+    effects: Mapping[str, RouteEffects]
 
 
 def bind(
-    table: RouteTable, *, old: Iterable[LiveTarget], make_target: Callable[[Target], LiveTarget], chance: Callable[[], float]
+    table: RouteTable,
+    *,
+    old: Iterable[LiveTarget],
+    old_effects: Mapping[str, RouteEffects],
+    make_target: Callable[[Target], LiveTarget],
+    chance: Callable[[], float],
 ) -> LiveTable:
-    """Return the live form of ``table``; targets of ``old`` that did not change are taken over with all their state."""
+    """Return the live form of ``table``; targets and effects that did not change are taken over with all their state."""
     kept = {target.spec: target for target in old}
     inside = {spec.name: kept.get(spec) or make_target(spec) for spec in (each.application for each in table.ingress) if spec}
     called = {spec.name: kept.get(spec) or make_target(spec) for spec in table.targets}
-    at_the_door = effects_of(RoutePolicy(rate_limit=rate_limit_of(table.options)))
-    bound = _Binder(called | inside, frozenset(inside), chance, at_the_door)
+    effects = KeptEffects(old_effects)
+    bound = _Binder(called | inside, frozenset(inside), chance, effects, effects.of("", door_policy_of(table.options)))
     return LiveTable(
         table=table,
         ingress=bound.routes(INBOUND, table.ingress[0].hosts if table.ingress else ()),
@@ -148,6 +154,7 @@ def bind(
         egress=bound.routes(OUTBOUND, table.egress),
         targets=(*called.values(), *inside.values()),
         applications=tuple(inside.values()),
+        effects=effects.present,
     )
 
 
@@ -162,6 +169,7 @@ class _Binder:
     targets: Mapping[str, LiveTarget]
     inside: frozenset[str]
     chance: Callable[[], float]
+    effects: KeptEffects
     at_the_door: RouteEffects | None
 
     def routes(self, direction: str, hosts: Iterable[VirtualHost]) -> LiveRoutes:
@@ -189,9 +197,12 @@ class _Binder:
             timeout=entry.timeout,
             checks=tuple(checks) or None,
             rewrite=rewrite,
-            effects=self.at_the_door if to_application else effects_of(route_policy_of(entry.options)),
+            effects=self.at_the_door if to_application else self._effects(direction, entry),
             mirror=self._mirror(direction, entry) if entry.mirror else None,
         )
+
+    def _effects(self, direction: str, entry: RouteEntry) -> RouteEffects | None:
+        return self.effects.of(f"{direction} {entry.virtual_service} {entry.name}", route_policy_of(entry.options))
 
     def _mirror(self, direction: str, entry: RouteEntry) -> Mirror:
         """Return the way of the copies: nothing is tried again, and no answer is waited for without end."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mesh_proxy.rescue import Rescue
+from mesh_proxy.rescue import Rescue, joined
 
 if TYPE_CHECKING:
     from mesh_proxy.ends import Client
@@ -11,20 +11,23 @@ if TYPE_CHECKING:
     from mesh_proxy.side import Side
 
 RATE_LIMITED = "local_rate_limited"
+TOO_BUSY = Rescue("UO", 503, "reached concurrency limit", "overflow")
 
 
 class Touch:
     """Made only for requests whose route or target asks for it. ``key`` is what keeps the caller at one endpoint.
 
-    In this order: rate limit, delay, abort, mirror (the request as it came), edits of the request; later of the answer.
+    In this order: rate limit, admission, concurrency, delay, abort, mirror (the request as it came), edits of the request;
+    later of the answer.
     """
 
-    __slots__ = ("_cookie", "_exchange", "_mirrored", "_route", "_side", "flag", "key")
+    __slots__ = ("_cookie", "_entered", "_exchange", "_flag", "_mirrored", "_route", "_side", "_since", "key")
 
     def __init__(self, exchange: "Exchange", side: "Side", client: "Client", route: "LiveRoute", lane: "Lane") -> None:
         self._exchange, self._side, self._route = exchange, side, route
         self.key: int | None = None
-        self.flag, self._cookie, self._mirrored = "", b"", False
+        self._flag, self._cookie, self._since = "", b"", 0.0
+        self._mirrored = self._entered = False
         if lane.target.sticky is not None:
             self.key, self._cookie = lane.target.sticky.of(exchange.head.lines, client.address)
 
@@ -33,10 +36,15 @@ class Touch:
         effects, exchange = self._route.effects, self._exchange
         if effects is None:
             return False
+        self._since = now
         lines, chance = exchange.head.lines, self._side.random.random
         refused = effects.refusal(lines, now)
         if refused is not None:
             exchange.refuse(Rescue("RL", 429, RATE_LIMITED, "rate_limited", refused))
+            return True
+        self._entered = effects.enters(chance, now)
+        if not self._entered:
+            exchange.refuse(TOO_BUSY)
             return True
         wait, status = effects.delay_s(lines, chance), effects.abort_status(lines, chance)
         copied = self._route.mirror is not None and not status and not exchange.head.upgrade
@@ -46,7 +54,7 @@ class Touch:
         if effects.request is not None:
             exchange.outgoing = exchange.outgoing._replace(lines=effects.request.apply(exchange.outgoing.lines))
         if wait:
-            self.flag = "DI"
+            self._flag = "DI"
             exchange.later(wait, (lambda: self._abort(status)) if status else exchange.go_on)
         elif status:
             self._abort(status)
@@ -64,6 +72,14 @@ class Touch:
         if effects is not None and effects.response is not None:
             lines = effects.response.apply(lines)
         return [*lines, self._cookie] if self._cookie else lines
+
+    def ended(self, flags: str, status: int) -> str:
+        """The request is over, with this status; return its response flags."""
+        effects = self._route.effects
+        if self._entered and effects is not None:
+            now = self._side.clock.monotonic()
+            effects.left(well=status < 500 if status else None, latency_s=now - self._since, now=now)
+        return joined(self._flag, flags)
 
     def _abort(self, status: int) -> None:
         self._exchange.refuse(Rescue("FI", status, "fault filter abort", "fault_injected"))

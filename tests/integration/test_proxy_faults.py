@@ -44,6 +44,41 @@ async def test_a_nodes_own_limit_is_kept_at_its_door_and_a_routes_is_not(tmp_pat
             assert [(await get(running.ingress_port, "/")).status for _ in range(3)] == [200, 200, 429]
 
 
+async def test_a_limit_stays_used_up_when_the_mesh_is_read_anew(tmp_path: Path) -> None:
+    async with backend() as one, proxy(tagged(only(one.address), route={"rate-limit": "1/h"}), tmp_path) as running:
+        assert (await get(running.egress_port, "/")).status == 200
+        running.reload()
+        assert (await get(running.egress_port, "/")).status == 429
+        (tmp_path / "web.json").write_text(tagged(only(one.address), route={"rate-limit": "2/h"}))
+        running.reload()
+        assert (await get(running.egress_port, "/")).status == 200, "another limit begins anew"
+
+
+async def test_a_door_takes_no_more_at_a_time_than_the_application_bears(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with backend(lambda _: Reply(wait=gate.wait)) as application:
+        text = tagged(only("127.0.0.1:1", port=application.port), node={"adaptive-concurrency": "on least=2"})
+        async with proxy(text, tmp_path, beside="api") as running:
+            asked = [asyncio.create_task(get(running.ingress_port, "/")) for _ in range(2)]
+            await until(lambda: len(application.received) == 2)
+            refused = await get(running.ingress_port, "/")
+            assert (refused.status, refused.body) == (503, b"reached concurrency limit")
+            assert running.ingress.counts.flags == {"UO": 1}
+            gate.set()
+            assert [(await each).status for each in asked] == [200, 200]
+            assert [(await get(running.ingress_port, "/")).status for _ in range(4)] == [200] * 4
+
+
+async def test_a_door_refuses_a_share_while_the_application_fails(tmp_path: Path) -> None:
+    async with backend(lambda _: Reply(500)) as application:
+        text = tagged(only("127.0.0.1:1", port=application.port), node={"admission-control": "on"})
+        async with proxy(text, tmp_path, beside="api") as running:
+            statuses = [(await get(running.ingress_port, "/")).status for _ in range(60)]
+            assert statuses[0] == 500
+            assert 20 < statuses.count(503) < 60
+            assert len(application.received) == statuses.count(500)
+
+
 async def test_faults_delay_and_abort_those_who_ask_for_them(tmp_path: Path) -> None:
     async with collector() as seen, backend() as one:
         tags = {"fault-delay": "200ms header=x-slow", "fault-abort": "418 header=x-fault:on"}
