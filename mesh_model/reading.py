@@ -19,7 +19,7 @@ from mesh_model.resources import (
     VirtualRouter,
     VirtualService,
 )
-from mesh_model.route_policies import judge_node_tags, route_policy_of
+from mesh_model.tag_judges import judge_gateway, judge_node, judge_others, judge_route
 from mesh_model.tls import ClientTls, read_client_policy
 
 SERVICE_TAG, VERSION_TAG = "meshscope/service", "meshscope/version"
@@ -39,7 +39,7 @@ def read_mesh(at: Cursor) -> Mesh:
         name=fields.need("meshName", "the mesh's name").text(),
         egress_filter=cast("EgressFilter", which),
         ip_preference=read_ip_preference(preference) if preference else None,
-        options=Options(read_tags(fields)),
+        options=Options(read_tags(fields, judge_others)),
     )
 
 
@@ -48,7 +48,7 @@ def read_virtual_service(at: Cursor) -> VirtualService:
     fields = at.fields("virtualServiceName", "spec", "tags", *COMMON)
     name = fields.need("virtualServiceName", "the name applications call").text()
     provider = fields.need("spec", "a mapping with `provider`").fields("provider").get("provider")
-    return VirtualService(name, read_provider(provider) if provider else None, Options(read_tags(fields, route_policy_of)))
+    return VirtualService(name, read_provider(provider) if provider else None, Options(read_tags(fields, judge_route)))
 
 
 def read_provider(at: Cursor) -> Provider:
@@ -65,14 +65,16 @@ def read_virtual_router(at: Cursor) -> VirtualRouter:
     name = fields.need("virtualRouterName", "the router's name").text()
     spec = fields.get("spec")
     listeners = spec.fields("listeners").get("listeners") if spec else None
-    return VirtualRouter(name, read_router_listeners(listeners) if listeners else (), options=Options(read_tags(fields)))
+    return VirtualRouter(
+        name, read_router_listeners(listeners) if listeners else (), options=Options(read_tags(fields, judge_others))
+    )
 
 
 def read_virtual_node(at: Cursor) -> VirtualNode:
     """Read one of ``virtualNodes``."""
     fields = at.fields("virtualNodeName", "spec", "tags", *COMMON)
     name = fields.need("virtualNodeName", "the node's name").text()
-    tags = read_tags(fields, judge_node_tags)
+    tags = read_tags(fields, judge_node)
     spec_at = fields.need("spec", "the node's spec")
     spec = spec_at.fields("listeners", "backends", "backendDefaults", "serviceDiscovery", "logging")
     listeners, backends, discovery = spec.get("listeners"), spec.get("backends"), spec.get("serviceDiscovery")
@@ -96,7 +98,7 @@ def read_virtual_gateway(at: Cursor) -> VirtualGateway:
     """Read one of ``virtualGateways``; its routes are read for themselves."""
     fields = at.fields("virtualGatewayName", "spec", "gatewayRoutes", "tags", *COMMON)
     name = fields.need("virtualGatewayName", "the gateway's name").text()
-    tags = read_tags(fields)
+    tags = read_tags(fields, judge_gateway)
     spec = fields.need("spec", "a mapping with `listeners`").fields("listeners", "backendDefaults", "logging")
     return VirtualGateway(
         name=name,

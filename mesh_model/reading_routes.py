@@ -27,7 +27,7 @@ from mesh_model.resources import (
     Timeout,
     WeightedTarget,
 )
-from mesh_model.route_policies import route_policy_of
+from mesh_model.tag_judges import judge_route
 
 _ROUTES: dict[str, PortProtocol] = {"httpRoute": "http", "http2Route": "http2", "grpcRoute": "grpc", "tcpRoute": "tcp"}
 _GATEWAY_ROUTES: dict[str, PortProtocol] = {"httpRoute": "http", "http2Route": "http2", "grpcRoute": "grpc"}
@@ -54,7 +54,7 @@ def read_route(at: Cursor) -> Route:
         priority=priority.whole(0, 1000) if priority else None,
         retry=read_retry_policy(retry, grpc=protocol == "grpc") if retry else None,
         timeout=read_timeout(timeout, tcp=tcp) if timeout else default_timeout(tcp=tcp),
-        options=Options(read_tags(fields, route_policy_of)),
+        options=Options(read_tags(fields, judge_route)),
     )
 
 
@@ -149,7 +149,7 @@ def read_gateway_route(at: Cursor) -> GatewayRoute:
         rewrite=read_rewrite(rewrite, default, match, grpc=protocol == "grpc") if rewrite else default,
         priority=priority.whole(0, 1000) if priority else None,
         port=read_port(port) if port else None,
-        options=Options(read_tags(fields, route_policy_of)),
+        options=Options(read_tags(fields, judge_route)),
     )
 
 

@@ -37,7 +37,7 @@ def read_duration(at: Cursor) -> float:
     return value / 1000 if unit == "ms" else float(value)
 
 
-def read_tags(fields: Fields, judge: Callable[[Mapping[str, str]], object] | None = None) -> dict[str, str]:
+def read_tags(fields: Fields, judge: Callable[[Mapping[str, str]], object]) -> dict[str, str]:
     """Read the tags of a resource; ``judge`` raises TagProblem when it does not understand one of ours."""
     at = fields.get("tags")
     found = {}
@@ -45,7 +45,7 @@ def read_tags(fields: Fields, judge: Callable[[Mapping[str, str]], object] | Non
         tag = entry.fields("key", "value")
         value = tag.get("value")
         found[tag.need("key", "the tag's key").text(longest=128)] = value.words(longest=256) if value else ""
-    if at and judge is not None:
+    if at:
         try:
             judge(Options(found))
         except TagProblem as problem:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mesh_model.door_policies import AdaptiveConcurrency, AdmissionControl, admission_of, concurrency_of
-from mesh_model.node_policies import balancing_of, outliers_of
 from mesh_model.tag_words import TagProblem, Words, duration_s, header_name, percent, rate, whole
 
 MIRROR, DELAY, ABORT, RATE_LIMIT = "mirror", "fault-delay", "fault-abort", "rate-limit"
@@ -127,13 +126,6 @@ def rate_limit_of(tags: Mapping[str, str]) -> RateLimit | None:
 def door_policy_of(tags: Mapping[str, str]) -> RoutePolicy:
     """Return what the tags of a virtual node ask of its own ingress. Raises TagProblem."""
     return RoutePolicy(rate_limit=rate_limit_of(tags), concurrency=concurrency_of(tags), admission=admission_of(tags))
-
-
-def judge_node_tags(tags: Mapping[str, str]) -> None:
-    """Raise TagProblem if one of a virtual node's tags is not understood."""
-    balancing_of(tags)
-    outliers_of(tags)
-    door_policy_of(tags)
 
 
 def _mirror(text: str) -> Mirror:

@@ -21,7 +21,7 @@ virtualServices:
   - virtualServiceName: ports.local
     spec: {provider: {virtualNode: {virtualNodeName: ports}}}
   - virtualServiceName: plain.local
-    tags: [{key: meshscope/retry, value: a}, {key: meshscope/other, value: a}]
+    tags: [{key: meshscope/fault-abort, value: "500"}, {key: meshscope/fault-delay, value: 1s}]
     spec: {provider: {virtualRouter: {virtualRouterName: r}}}
   - virtualServiceName: strict.local
     spec: {provider: {virtualRouter: {virtualRouterName: r}}}
@@ -34,7 +34,7 @@ virtualRouters:
       - routeName: grpc
         spec: {grpcRoute: {match: {}, action: {weightedTargets: [{virtualNode: ports, weight: 1}]}}}
       - routeName: http
-        tags: [{key: meshscope/retry, value: b}, {key: other, value: c}]
+        tags: [{key: meshscope/fault-abort, value: "503"}, {key: other, value: c}]
         spec: {httpRoute: {match: {prefix: /}, action: {weightedTargets: [{virtualNode: single, weight: 1}]}}}
 virtualNodes:
   - virtualNodeName: ports
@@ -112,7 +112,7 @@ def test_what_the_mesh_says_of_addresses_holds_where_a_node_says_nothing() -> No
 
 def test_tags_are_passed_on_the_nearer_ones_over_the_others() -> None:
     table = compile_table(load_mesh(SEVERAL), "web")
-    assert dict(table.egress[1].routes[1].options) == {"other": "a", "retry": "b"}
+    assert dict(table.egress[1].routes[1].options) == {"fault-delay": "1s", "fault-abort": "503"}
     assert dict(table.targets[0].options) == {"balancer": "random"}
     assert dict(compile_table(load_mesh(SEVERAL), "ports").options) == {"balancer": "random"}
 

@@ -340,6 +340,21 @@ WRONG = [
     ("value: /v2/", "value: /v2", "got `/v2`; expected a prefix that starts and ends with `/`"),
     ("value: /v2/", "value: /v2/, defaultPrefix: DISABLED", "exactly one of `defaultPrefix`, `value`"),
     # tags
+    ("key: meshscope/mirror, value: static", "key: meshscope/miror, value: static", "`meshscope/miror` is no tag of a route"),
+    ("key: meshscope/mirror, value: static", "key: meshscope/allow.x, value: from=any", "is no tag of a route"),
+    ("key: meshscope/mirror, value: static", "key: meshscope/fault-abort, value: often", "tags: got `often`"),
+    (
+        "virtualNodeName: map",
+        "virtualNodeName: map\n    tags: [{key: meshscope/alow.x, value: from=any}]",
+        "is no tag of a virtual node",
+    ),
+    ("virtualNodeName: map", "virtualNodeName: map\n    tags: [{key: meshscope/deny.x, value: form=any}]", "form"),
+    (
+        "virtualGatewayName: edge",
+        "virtualGatewayName: edge\n    tags: [{key: meshscope/balancer, value: random}]",
+        "is no tag of a virtual gateway",
+    ),
+    ("mesh: {meshName: full", "mesh: {tags: [{key: meshscope/jwt, value: x}], meshName: full", "is no tag of a mesh"),
     ("[{key: meshscope/mirror, value: static}]", f"[{{key: {'k' * 129}, value: v}}]", "got 129 characters"),
     (
         "[{key: meshscope/mirror, value: static}]",
