@@ -201,6 +201,12 @@ def proxy(
     trace_share: Annotated[
         float, Parameter(validator=validators.Number(gte=0, lte=1), help="Of the traces that begin here, how many are recorded.")
     ] = 1.0,
+    workers: Annotated[
+        int | None,
+        Parameter(
+            validator=validators.Number(gte=1), help="How many processes share the ports; SIGUSR2 renews them [this one alone]."
+        ),
+    ] = None,
     listener: Annotated[tuple[str, ...], Parameter(help="Where a further listener is served, e.g. 8081=15002.")] = (),
 ) -> None:
     """Run the companion proxy beside one virtual node, or as a virtual gateway.
@@ -235,7 +241,8 @@ def proxy(
             dns_server=dns_server,
             trace_share=trace_share,
             listener_ports=tuple(_ports(each) for each in listener),
-        )
+        ),
+        workers,
     )
 
 

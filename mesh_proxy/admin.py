@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import cast
@@ -126,9 +127,12 @@ class Admin(asyncio.Protocol):
         self._transport.close()
 
 
-async def serve_admin(proxy: Proxy, host: str, port: int) -> asyncio.Server:
-    """Listen for admin requests; port 0 chooses a free one."""
-    server = await asyncio.get_running_loop().create_server(lambda: Admin(proxy), host, port)
+async def serve_admin(proxy: Proxy, host: str, port: int, *, given: int | None = None) -> asyncio.Server:
+    """Listen for admin requests; port 0 chooses a free one. ``given``: the descriptor of a Unix socket to listen at instead."""
+    loop = asyncio.get_running_loop()
+    if given is not None:
+        return await loop.create_unix_server(lambda: Admin(proxy), sock=socket.socket(fileno=given))
+    server = await loop.create_server(lambda: Admin(proxy), host, port)
     log.info("admin listens on %s:%d", host, server.sockets[0].getsockname()[1])
     return server
 

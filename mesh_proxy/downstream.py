@@ -131,10 +131,13 @@ class Downstream(Answering):
             self._side.counts.refused["idle"] += 1
             self.transport.close()
 
-    def drain(self) -> None:
-        """Close now, or when the requests that were taken are answered."""
+    def drain(self, *, gently: bool = False) -> None:
+        """Close now, or when the requests that were taken are answered; gently: with the answer to the next one.
+
+        A client that has just sent a request on an idle connection would find it closed, and count that as a failure.
+        """
         self.closing = True
-        if self.current is None:
+        if self.current is None and not gently:
             self.transport.close()
 
     # asyncio's callbacks

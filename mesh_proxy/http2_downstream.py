@@ -182,8 +182,8 @@ class Http2Downstream(Http2Connection[ServedStream]):
         if not self.streams and self._quiet_ticks > (limits.keep_alive_s if self.settled else limits.head_s):
             self.close("idle", ErrorCodes.NO_ERROR)
 
-    def drain(self) -> None:
-        """Take no further streams; close when those there are are over."""
+    def drain(self, *, gently: bool = False) -> None:
+        """Take no further streams; close when those there are are over. The client learns which it may send again."""
         if not self._closing:
             self._closing = True
             self.say_goaway(self.h2.highest_inbound_stream_id)

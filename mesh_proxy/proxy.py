@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from random import Random
 
 from core.clock import Clock, SystemClock
@@ -18,7 +19,7 @@ from mesh_proxy.listening import Door
 from mesh_proxy.mesh_files import read_table
 from mesh_proxy.otlp_client import OtlpClient
 from mesh_proxy.routing import INBOUND, LiveRoutes, LiveTable, bind
-from mesh_proxy.settings import ProxySettings
+from mesh_proxy.settings import ProxySettings, door_of
 from mesh_proxy.side import Side, TrafficLimits
 from mesh_proxy.target import LiveTarget
 from mesh_proxy.telemetry import Telemetry
@@ -49,7 +50,7 @@ class Proxy:
         self.further_ports: dict[int, int] = {}
         self.egress.beyond = self.beyond = Beyond(self._make_target, self._random.random)
         self.doors = {"ingress": Door(self.ingress), "egress": Door(self.egress)}
-        self.doors |= {_door(port): Door(side) for port, side in self.further.items()}
+        self.doors |= {door_of(port): Door(side) for port, side in self.further.items()}
         self._follow(self.live, self._ingress_tls(table), guard_of(table.options, None))
         self.accepted, self.rejected = 1, 0
         self.draining = False
@@ -75,7 +76,7 @@ class Proxy:
         """Listen. Raises OSError when a port is taken."""
         self.ingress_port = await self._listen("ingress", self.settings.ingress_port)
         for listener, port in self.settings.listener_ports:
-            self.further_ports[listener] = await self._listen(_door(listener), port)
+            self.further_ports[listener] = await self._listen(door_of(listener), port)
         if not self.settings.gateway:  # nobody inside calls out through a gateway
             self.egress_port = await self._listen("egress", self.settings.egress_port)
             self.beyond.own_ports = frozenset((self.egress_port, self.ingress_port, *self.further_ports.values()))
@@ -109,18 +110,23 @@ class Proxy:
         self.accepted += 1
         self._tell_config("accepted", "reloaded")
 
-    async def stop(self) -> None:
-        """Take no more connections, answer the requests under way (``drain_seconds`` at most), deliver the telemetry."""
+    async def stop(self, *, gently: bool = False) -> None:
+        """Take no more connections, answer the requests under way (``drain_seconds`` at most), deliver the telemetry.
+
+        ``gently``: connections that are there take one more request each, within ``drain_seconds`` more.
+        """
         self.draining = True
         for server in self._servers:
             server.close()
+        if gently:
+            for side in self.sides:
+                side.drain(gently=True)
+            await self._until_left()
         for door in self.doors.values():
             door.close()
         for side in self.sides:
             side.drain()
-        until = self._clock.monotonic() + self.settings.drain_seconds
-        while any(side.connections for side in self.sides) and self._clock.monotonic() < until:
-            await self._clock.sleep(DRAIN_LOOK_S)
+        await self._until_left()
         for side in self.sides:
             side.abort()
         if self._ticker is not None:
@@ -133,6 +139,11 @@ class Proxy:
             self.ingress.guard.stop()
         await self._clock.sleep(0)
         await self.telemetry.stop(FLUSH_S)
+
+    async def _until_left(self) -> None:
+        until = self._clock.monotonic() + self.settings.drain_seconds
+        while any(side.connections for side in self.sides) and self._clock.monotonic() < until:
+            await self._clock.sleep(DRAIN_LOOK_S)
 
     def _read_table(self) -> RouteTable:
         settings = self.settings
@@ -149,7 +160,7 @@ class Proxy:
 
     def _ingress_tls(self, table: RouteTable) -> dict[str, ServerEnd]:
         """Return the TLS of each door that has any. Raises CertificateUnusable."""
-        sides = [("ingress", self.ingress), *((_door(each.port), self.further[each.port]) for each in table.ingress[1:])]
+        sides = [("ingress", self.ingress), *((door_of(each.port), self.further[each.port]) for each in table.ingress[1:])]
         listeners = zip(sides, table.ingress, strict=False)  # a node without listeners still has an ingress
         return {name: self._server_end(name, each.tls, side) for (name, side), each in listeners if each.tls and each.tls.on}
 
@@ -201,7 +212,11 @@ class Proxy:
 
     async def _listen(self, name: str, port: int) -> int:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(self.doors[name], self.settings.host, port, backlog=1024)
+        given = dict(self.settings.sockets).get(name)
+        if given is None:
+            server = await loop.create_server(self.doors[name], self.settings.host, port, backlog=1024)
+        else:
+            server = await loop.create_server(self.doors[name], sock=socket.socket(fileno=given))
         self._servers.append(server)
         found = int(server.sockets[0].getsockname()[1])
         log.info("%s of %s listens on %s:%d", name, self.settings.virtual_node, self.settings.host, found)
@@ -223,8 +238,3 @@ class Proxy:
             if self.ingress.guard is not None:
                 for change in self.ingress.guard.second(now):
                     self.telemetry.tell(MeshEvent(change, "", self.service, self.live.table.virtual_node))
-
-
-def _door(listener: int) -> str:
-    """Return the name of the door of a further listener."""
-    return f"ingress {listener}"

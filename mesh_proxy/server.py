@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 
 
 def run(settings: ProxySettings) -> None:
-    """Run until SIGTERM or SIGINT, then drain and return; SIGHUP reloads the mesh file.
+    """Run until SIGTERM or SIGINT, then drain and return; SIGHUP reloads the mesh file. SIGUSR1 drains gently: another process
+    listens at the same sockets already.
 
     Raises a Fault (MeshFileError for a wrong mesh file) before anything listens, OSError when a port is taken.
     """
@@ -27,16 +28,21 @@ def run(settings: ProxySettings) -> None:
 async def serve(settings: ProxySettings) -> None:
     """Serve on the running event loop; what ``run`` does."""
     proxy = Proxy(settings)
-    stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    stopping: asyncio.Future[bool] = loop.create_future()
+
+    def stop(gently: bool) -> None:
+        if not stopping.done():
+            stopping.set_result(gently)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        loop.add_signal_handler(number, stop, number == signal.SIGUSR1)
     loop.add_signal_handler(signal.SIGHUP, _reload, proxy)
     await proxy.start()
-    admin = await serve_admin(proxy, settings.host, settings.admin_port)
-    await stopping.wait()
-    log.info("draining")
-    await proxy.stop()
+    admin = await serve_admin(proxy, settings.host, settings.admin_port, given=dict(settings.sockets).get("admin"))
+    gently = await stopping
+    log.info("draining%s", " gently" if gently else "")
+    await proxy.stop(gently=gently)
     admin.close()
 
 

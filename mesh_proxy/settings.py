@@ -11,7 +11,8 @@ class ProxySettings:
 
     ``gateway``: ``virtual_node`` names a virtual gateway to stand for. ``listener_ports``: the first listener is served at
     ``ingress_port``, each further one (by its port) at the port given for it. Of the traces that begin here
-    ``trace_share`` (0 to 1) are recorded."""
+    ``trace_share`` (0 to 1) are recorded. ``sockets`` that somebody else listens with are taken over, by door (or ``admin``) and
+    file descriptor."""
 
     mesh_file: Path
     virtual_node: str
@@ -29,3 +30,9 @@ class ProxySettings:
     dns_server: str | None = None
     listener_ports: tuple[tuple[int, int], ...] = ()
     trace_share: float = 1.0
+    sockets: tuple[tuple[str, int], ...] = ()
+
+
+def door_of(listener: int) -> str:
+    """Return the name of the door that serves a further listener, by its port."""
+    return f"ingress {listener}"

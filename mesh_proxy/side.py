@@ -111,11 +111,11 @@ class Side:
         for connection in list(self.connections):
             connection.tick()
 
-    def drain(self) -> None:
-        """Take no further requests: connections close after the answer they are at."""
+    def drain(self, *, gently: bool = False) -> None:
+        """Take no further requests: connections close after the answer they are at; gently: each takes one more."""
         self.draining = True
         for connection in list(self.connections):
-            connection.drain()
+            connection.drain(gently=gently)
 
     def abort(self) -> None:
         """Cut every connection."""
