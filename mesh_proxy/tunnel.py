@@ -125,7 +125,7 @@ class Tunnel:
             self._flag = rescue.WENT_SILENT.flag
             self.transport.abort()
 
-    def drain(self) -> None:
+    def drain(self, *, gently: bool = False) -> None:
         """A tunnel goes on until one of its ends closes it."""
 
     # its life
