@@ -11,6 +11,7 @@ from typing import cast
 import httptools
 
 from core.faults import Fault
+from mesh_proxy import prometheus
 from mesh_proxy.guard import Guard
 from mesh_proxy.http_wire import status_line
 from mesh_proxy.outbox import Outbox
@@ -74,12 +75,13 @@ PAGES: dict[tuple[bytes, bytes], Page] = {
     (b"GET", b"/stats"): stats,
     (b"GET", b"/config"): config,
     (b"GET", b"/clusters"): clusters,
+    (b"GET", b"/metrics"): lambda proxy: (200, prometheus.text(proxy)),
     (b"POST", b"/reload"): reload,
 }
 
 
 class Admin(asyncio.Protocol):
-    """Answers one request per connection, in JSON."""
+    """Answers one request per connection, in JSON or as text that is ready."""
 
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
@@ -121,8 +123,11 @@ class Admin(asyncio.Protocol):
     def _answer(self, status: int, content: object) -> None:
         if self._transport.is_closing():
             return
-        body = json.dumps(content, default=_plain, indent=2).encode() + b"\n"
-        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        if isinstance(content, bytes):
+            body, kind = content, prometheus.CONTENT_TYPE
+        else:
+            body, kind = json.dumps(content, default=_plain, indent=2).encode() + b"\n", b"application/json"
+        head = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (kind, len(body))
         self._transport.write(status_line(status) + head + body)
         self._transport.close()
 

@@ -378,20 +378,21 @@ class Exchange:
     def _finish(self, *, whole: bool = True) -> None:
         """Close the books of the request, and make way for the connection's next one."""
         self.finished = True
-        side, client = self._side, self.client
+        side, client, now = self._side, self.client, self._side.clock.monotonic()
+        hundreds = self._status // 100 if self._status < 600 else 0
         if self._route is not None and self._lane is not None:
+            self._lane.signals.done(hundreds, now - self._started)
             self._lane.target.active -= 1
             self._end_retry()
             side.unwatch_request(self, self._route.timeout.per_request_s)
         if self._touch is not None:
             self._flags = self._touch.ended(self._flags, self._status)
-        counts = side.counts
-        counts.statuses[self._status // 100 if self._status < 600 else 0] += 1
+        side.counts.statuses[hundreds] += 1
         if self._flags:
-            counts.flags[self._flags] += 1
+            side.counts.flags[self._flags] += 1
         if self.trace is not None:
             spans = self._lane.spans if self._lane is not None else side.routes.unrouted
-            times, more = (self._started, side.clock.monotonic()), client.span_attributes(self.head.host)
+            times, more = (self._started, now), client.span_attributes(self.head.host)
             self.trace.end(spans, times, self._status, self._flags, more, self.grpc_status)
         if whole:
             client.done()

@@ -1,7 +1,7 @@
 """A compiled route table bound to live targets: from a request's head to a route."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from mesh_model.resources import APP_MESH_TIMEOUT, Timeout
 from mesh_model.route_policies import door_policy_of, route_policy_of
@@ -13,6 +13,7 @@ from mesh_proxy.request import RequestHead
 from mesh_proxy.retry import NO_RETRIES, RetryRule, rule_of
 from mesh_proxy.rewrites import Rewriter, rewriter
 from mesh_proxy.route_effects import KeptEffects, RouteEffects
+from mesh_proxy.signals import Signals
 from mesh_proxy.spans import Hop, HopSpans
 from mesh_proxy.target import LiveTarget
 from mesh_proxy.weights import WeightedChoice
@@ -23,10 +24,11 @@ INBOUND, OUTBOUND = "inbound", "outbound"
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One target of a route, and the writer of the spans on that way."""
+    """One target of a route, the writer of the spans on that way, and what is counted on it since the mesh file was read."""
 
     target: LiveTarget
     spans: HopSpans
+    signals: Signals = field(default_factory=Signals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,14 @@ class LiveRoutes:
         """Whether the mesh has this host, be it with routes or without."""
         name = host_name(authority)
         return name in self._by_host or any(name.endswith(ending) for ending, _ in self._by_ending) or bool(self._for_any)
+
+    @property
+    def all(self) -> Iterator[LiveRoute]:
+        """All routes of all hosts, those for connections too; one that answers for several hosts stands there for each."""
+        for routes in self._by_host.values():
+            yield from routes
+        if self._connections is not None:
+            yield from self._connections.all
 
     @property
     def only_connections(self) -> bool:

@@ -1,5 +1,6 @@
 """What can be set and asked is documented, and stays so."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from pydantic_core import PydanticUndefined
 from cli.settings import Settings
 from collector.counts import Counts
 from collector.metrics import COUNTED
+from mesh_proxy.prometheus import METRICS
 from storage.telemetry.engine import Engine
 
 ROOT = Path(__file__).parent.parent.parent
@@ -26,6 +28,12 @@ def test_each_metric_is_documented() -> None:
     told = (ROOT / "docs/metrics.md").read_text("utf-8")
     rows = [f"| `meshscope_{name}_total` | `{label}` | {meaning} |" for name, (label, meaning) in COUNTED.items()]
     assert not [row for row in rows if row not in told]
+
+
+def test_each_metric_of_the_proxy_is_documented() -> None:
+    told = (ROOT / "docs/metrics.md").read_text("utf-8")
+    for name, (kind, meaning) in METRICS.items():
+        assert re.search(rf"\| `meshscope_proxy_{name}` \| {kind} \| [^|]+ \| {re.escape(meaning)} \|", told), name
 
 
 def test_what_is_counted_is_published() -> None:
