@@ -44,6 +44,7 @@ def stats(proxy: Proxy) -> tuple[int, object]:
         "further": {str(port): _side(side) | _tls(proxy.doors[f"ingress {port}"].tls) for port, side in proxy.further.items()},
         "outbound": _side(proxy.egress),
         "targets": {target.name: _target(target) for target in (*proxy.live.targets, *proxy.beyond.targets)},
+        "limits": {name or "door": effects.counts for name, effects in proxy.live.effects.items() if effects.counts},
         "spans": _outbox(proxy.telemetry.spans),
         "events": _outbox(proxy.telemetry.events),
         "certificates": [_certificate(context) for context in proxy.keyring.contexts],

@@ -39,6 +39,18 @@ class RouteEffects:
     gradient: Gradient | None
     admission: Admission | None
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What limits are now, and how many requests and keys they refused or forgot."""
+        found: dict[str, int] = {}
+        if self.limiter is not None:
+            found |= {"rate_limit_refused": self.limiter.refused, "rate_limit_keys_evicted": self.limiter.evicted}
+        if self.gradient is not None:
+            found |= {"concurrency_limit": self.gradient.limit, "concurrency_refused": self.gradient.refused}
+        if self.admission is not None:
+            found |= {"admission_refused": self.admission.refused}
+        return found
+
     def refusal(self, lines: Sequence[bytes], now: float) -> tuple[bytes, ...] | None:
         """Ask the rate limit; return None, or the header lines of the 429."""
         if self.limiter is None:

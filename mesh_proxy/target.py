@@ -1,6 +1,7 @@
 """A target as this proxy lives with it: its circuit, its connections, its budget."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from random import Random
 
 from mesh_model.endpoints import Dns, StaticEndpoints
@@ -43,6 +44,8 @@ class LiveTarget:
         self._tell_overflow_at = 0.0
         self._now = 0.0
         check = spec.health_check
+        if check is not None and check.port == spec.port:
+            check = replace(check, port=None)  # the listener's port is where the endpoint is, wherever its proxy listens
         self.health = HealthChecker(check, random.random, tls, self._checked) if check is not None else None
         self.places: Sequence[Place] = ()
         self.replace(fixed_places(spec), 0.0)

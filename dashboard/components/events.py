@@ -15,6 +15,10 @@ ACTIONS: Mapping[str, tuple[str, str]] = {
     "overflow": ("Overflow", "warn"),
     "ejected": ("Endpoint ejected", "bad"),
     "unejected": ("Endpoint back", "ok"),
+    "unhealthy": ("Endpoint unhealthy", "bad"),
+    "healthy": ("Endpoint healthy", "ok"),
+    "panic_began": ("Panic: all endpoints called", "bad"),
+    "panic_ended": ("Panic over", "ok"),
     "accepted": ("Config accepted", "ok"),
     "rejected": ("Config rejected", "bad"),
 }

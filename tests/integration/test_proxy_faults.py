@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from mesh_model.targets import UnknownMirror
+from mesh_proxy.admin import stats
 from mesh_proxy.mesh_files import read_table
 from tests.fakes.http_peers import Reply, ask, backend, collector, get, until
 from tests.fakes.proxies import NO_RETRIES, mesh, node, only, proxy, route, tagged
@@ -49,6 +50,8 @@ async def test_a_limit_stays_used_up_when_the_mesh_is_read_anew(tmp_path: Path) 
         assert (await get(running.egress_port, "/")).status == 200
         running.reload()
         assert (await get(running.egress_port, "/")).status == 429
+        told = stats(running)[1]["limits"]  # type: ignore[index]
+        assert told == {"outbound api.local all": {"rate_limit_refused": 1, "rate_limit_keys_evicted": 0}}
         (tmp_path / "web.json").write_text(tagged(only(one.address), route={"rate-limit": "2/h"}))
         running.reload()
         assert (await get(running.egress_port, "/")).status == 200, "another limit begins anew"

@@ -28,7 +28,7 @@ def test_paths_are_compared_plain(path: bytes, plain: bytes) -> None:
 @given(st.binary(max_size=60))
 def test_a_plain_path_stays_as_it_is(path: bytes) -> None:
     once = plain_path(b"/" + path)
-    assert once.startswith(b"/")
+    assert once.startswith(b"/") or not once, "a path that would lead out of the root is none"
     assert plain_path(once) == once or b"%2" in once
 
 
