@@ -113,7 +113,11 @@ def fits(rule: Rule, peer: Peer | None, method: str, path: str, claims: Mapping[
 
 def bearer_of(lines: list[bytes]) -> bytes | None:
     """Return the one bearer token of a request; None when there is none. Raises TokenRefused when there are several."""
-    found = [line[len(AUTHORIZATION) :].strip() for line in lines if line[: len(AUTHORIZATION)].lower() == AUTHORIZATION]
+    found = [
+        line[len(AUTHORIZATION) :].strip()
+        for line in lines
+        if line[:1] in b"Aa" and line[: len(AUTHORIZATION)].lower() == AUTHORIZATION
+    ]
     if len(found) > 1:
         raise TokenRefused("jwt_malformed")
     if not found or found[0][:7].lower() != b"bearer ":

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ from tests.fakes.tls_pairs import ask as ask_tls
 
 ISSUER = "https://login.shop"
 OLD, NEW = ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)
-NOW = datetime.now(UTC)
 
 
 def api(app: Backend, **tags: str) -> str:
@@ -46,7 +46,9 @@ def key_set(**keys: Any) -> str:
 
 def token(key: Any = OLD, kid: str = "old", **claims: Any) -> str:
     """A signed token that holds for an hour, unless ``claims`` say otherwise."""
-    whole = {"iss": ISSUER, "aud": "shop", "exp": NOW + timedelta(hours=1), "sub": "ada"} | claims
+    now = datetime.now(UTC)
+    asked = {"iss": ISSUER, "aud": "shop", "exp": timedelta(hours=1), "sub": "ada"} | claims
+    whole = {name: now + value if isinstance(value, timedelta) else value for name, value in asked.items()}
     algorithm = "ES256" if isinstance(key, ec.EllipticCurvePrivateKey) else "RS256"
     return jwt.encode({name: value for name, value in whole.items() if value is not None}, key, algorithm, {"kid": kid})
 
@@ -120,29 +122,30 @@ def _denials(events: list[dict[str, object]]) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("sent", "status", "reason"),
+    ("make", "status", "reason"),
     [
-        pytest.param(token(), 200, None, id="good"),
-        pytest.param(token(aud=["other", "shop"]), 200, None, id="one-of-its-audiences"),
-        pytest.param(token(exp=NOW - timedelta(seconds=5)), 200, None, id="within-the-leeway"),
-        pytest.param(token(exp=NOW - timedelta(hours=2)), 401, "jwt_expired", id="over"),
-        pytest.param(token(nbf=NOW + timedelta(hours=2)), 401, "jwt_not_yet_valid", id="not-yet"),
-        pytest.param(token(iss="https://else"), 401, "jwt_wrong_issuer", id="another-issuer"),
-        pytest.param(token(aud="else"), 403, "jwt_wrong_audience", id="for-somebody-else"),
-        pytest.param(token(aud=None), 401, "jwt_not_believed", id="for-nobody"),
-        pytest.param(token(ec.generate_private_key(ec.SECP256R1())), 401, "jwt_not_signed", id="another-key"),
-        pytest.param(token(kid="else"), 401, "jwt_unknown_key", id="unknown-key"),
-        pytest.param(token()[:-4] + "AAAA", 401, "jwt_not_signed", id="spoilt"),
-        pytest.param("nonsense", 401, "jwt_malformed", id="nonsense"),
-        pytest.param(jwt.encode({"iss": ISSUER, "aud": "shop"}, None, "none"), 401, "jwt_not_believed", id="unsigned"),
-        pytest.param("", 401, "jwt_missing", id="empty"),
+        pytest.param(lambda: token(), 200, None, id="good"),
+        pytest.param(lambda: token(aud=["other", "shop"]), 200, None, id="one-of-its-audiences"),
+        pytest.param(lambda: token(exp=-timedelta(seconds=5)), 200, None, id="within-the-leeway"),
+        pytest.param(lambda: token(exp=-timedelta(minutes=20)), 401, "jwt_expired", id="over"),
+        pytest.param(lambda: token(nbf=timedelta(minutes=20)), 401, "jwt_not_yet_valid", id="not-yet"),
+        pytest.param(lambda: token(iss="https://else"), 401, "jwt_wrong_issuer", id="another-issuer"),
+        pytest.param(lambda: token(aud="else"), 403, "jwt_wrong_audience", id="for-somebody-else"),
+        pytest.param(lambda: token(aud=None), 401, "jwt_not_believed", id="for-nobody"),
+        pytest.param(lambda: token(ec.generate_private_key(ec.SECP256R1())), 401, "jwt_not_signed", id="another-key"),
+        pytest.param(lambda: token(kid="else"), 401, "jwt_unknown_key", id="unknown-key"),
+        pytest.param(lambda: token()[:-4] + "AAAA", 401, "jwt_not_signed", id="spoilt"),
+        pytest.param(lambda: "nonsense", 401, "jwt_malformed", id="nonsense"),
+        pytest.param(lambda: jwt.encode({"iss": ISSUER, "aud": "shop"}, None, "none"), 401, "jwt_not_believed", id="unsigned"),
+        pytest.param(lambda: "", 401, "jwt_missing", id="empty"),
     ],
 )
-async def test_a_token_must_be_believed(tmp_path: Path, sent: str, status: int, reason: str | None) -> None:
+async def test_a_token_must_be_believed(tmp_path: Path, make: Callable[[], str], status: int, reason: str | None) -> None:
+    sent = make()
     keys = tmp_path / "keys.json"
     keys.write_text(key_set(old=OLD))
     async with backend() as app:
-        text = api(app, jwt=f"issuer={ISSUER} keys={keys} audience=shop leeway=1h")  # NOW is when the tests began
+        text = api(app, jwt=f"issuer={ISSUER} keys={keys} audience=shop leeway=10m")
         async with proxies.proxy(text, tmp_path) as proxy:
             for _ in range(2):  # the second time it may be remembered
                 assert (await with_token(proxy, sent)).status == status
@@ -193,7 +196,7 @@ async def test_keys_behind_a_url_are_fetched(tmp_path: Path) -> None:
 
 async def test_what_cannot_be_understood_is_told_before_anything_listens(tmp_path: Path) -> None:
     async with backend() as app:
-        with pytest.raises(MeshFileError, match="got `get`"):
+        with pytest.raises(MeshFileError, match=r"web\.json:\d+: virtualNodes\[0\]\.tags: got `get`"):
             async with proxies.proxy(api(app, allow="method=get"), tmp_path):
                 pass
         with pytest.raises(KeysUnusable, match="cannot be read"):
