@@ -80,7 +80,7 @@ def outbound_entries(mesh: Mesh, service: VirtualService, targets: Targets, poli
 def _ingress(mesh: Mesh, node: VirtualNode, listener: Listener) -> Ingress:
     application = _application(node, listener)
     hosts = tuple(_ingress_hosts(mesh, node, listener, application.name))
-    return Ingress(listener.port, listener.protocol, hosts, application, listener.connection_pool, listener.tls)
+    return Ingress(listener.port, listener.protocol, hosts, application, listener.tls)
 
 
 def _ingress_hosts(mesh: Mesh, node: VirtualNode, listener: Listener, application: str) -> Iterator[VirtualHost]:

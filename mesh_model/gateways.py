@@ -7,8 +7,8 @@ from core.faults import Fault
 from mesh_model.compile import outbound_entries
 from mesh_model.matches import Match
 from mesh_model.order import rank
-from mesh_model.resources import GatewayRoute, Listener, Mesh, VirtualGateway
-from mesh_model.table import ANY_HOST, Ingress, RouteEntry, RouteTable, VirtualHost
+from mesh_model.resources import ConnectionPool, GatewayRoute, Listener, Mesh, VirtualGateway
+from mesh_model.table import ANY_HOST, Ingress, RouteEntry, RouteTable, Target, VirtualHost
 from mesh_model.targets import Targets
 
 
@@ -33,10 +33,21 @@ def compile_gateway(mesh: Mesh, virtual_gateway: str) -> RouteTable:
         version=gateway.version,
         egress=(),
         ingress=tuple(_ingress(listener, entries) for listener in gateway.listeners),
-        targets=targets.named,
+        targets=tuple(_limited(target, gateway) for target in targets.named),
         access_log=gateway.access_log,
         options=gateway.options,
     )
+
+
+def _limited(target: Target, gateway: VirtualGateway) -> Target:
+    """Return the target with a gateway's limits over its own: they are for what the gateway calls, and the tighter one holds."""
+    pools = [target.connection_pool, *(listener.connection_pool for listener in gateway.listeners)]
+    tightest = ConnectionPool(
+        min(pool.max_connections for pool in pools),
+        min(pool.max_pending_requests for pool in pools),
+        min(pool.max_requests for pool in pools),
+    )
+    return replace(target, connection_pool=tightest)
 
 
 def _ingress(listener: Listener, entries: list[tuple[GatewayRoute, list[RouteEntry]]]) -> Ingress:
@@ -44,7 +55,6 @@ def _ingress(listener: Listener, entries: list[tuple[GatewayRoute, list[RouteEnt
         listener.port,
         listener.protocol,
         tuple(_hosts(entries)),
-        connection_pool=listener.connection_pool,
         tls=listener.tls,
     )
 

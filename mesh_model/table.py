@@ -100,7 +100,6 @@ class Ingress:
     protocol: PortProtocol
     hosts: tuple[VirtualHost, ...]
     application: Target | None = None
-    connection_pool: ConnectionPool = NO_LIMITS
     tls: ListenerTls | None = None
 
 

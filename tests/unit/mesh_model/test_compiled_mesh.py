@@ -9,7 +9,7 @@ from mesh_model.endpoints import Dns, StaticEndpoints
 from mesh_model.gateways import UnknownVirtualGateway, compile_gateway
 from mesh_model.matches import EVERYTHING, Match, PathMatch
 from mesh_model.meshfile import load_mesh
-from mesh_model.resources import Rewrite
+from mesh_model.resources import ConnectionPool, Rewrite
 from mesh_model.table import Choice
 from mesh_model.tls import FileTrust
 from tests.fakes.gateways import EDGE, edge_mesh, gateway_route
@@ -167,6 +167,15 @@ def test_a_gateway_route_for_a_port_asks_the_routes_for_that_port() -> None:
     text = edge_mesh([gateway_route("r", "api.local", {"prefix": "/"}, port=80)], "127.0.0.1:1", service_routes=service_routes)
     entries = compile_gateway(load_mesh(text), EDGE).ingress[0].hosts[0].routes
     assert [(entry.name, entry.behind) for entry in entries] == [("same", EVERYTHING), ("all", EVERYTHING)]
+
+
+def test_the_limits_of_a_gateway_hold_for_what_it_calls() -> None:
+    document = json.loads(edge_mesh([gateway_route("r", "api.local", {"prefix": "/"})], "127.0.0.1:1"))
+    pools = {"one": {"maxConnections": 5, "maxPendingRequests": 9}, "edge": {"maxConnections": 7, "maxPendingRequests": 3}}
+    document["virtualNodes"][1]["spec"]["listeners"][0]["connectionPool"] = {"http": pools["one"]}
+    document["virtualGateways"][0]["spec"]["listeners"][0]["connectionPool"] = {"http": pools["edge"]}
+    (target,) = compile_gateway(load_mesh(json.dumps(document)), EDGE).targets
+    assert target.connection_pool == ConnectionPool(5, 3)
 
 
 def test_an_unknown_gateway_is_told_with_those_there_are() -> None:
