@@ -23,6 +23,7 @@ from mesh_proxy.tls_ends import ClientEnd, ServerEnd
 
 Page = Callable[[Proxy], tuple[int, object]]
 LARGEST_REQUEST = 16_384
+LEVELS = ("debug", "info", "warning", "error")
 log = logging.getLogger(__name__)
 
 
@@ -71,10 +72,26 @@ def reload(proxy: Proxy) -> tuple[int, object]:
     return 200, {"accepted": True}
 
 
+def level(_: Proxy) -> tuple[int, object]:
+    """Say from which level on is logged."""
+    return 200, {"level": logging.getLevelName(logging.getLogger().level).lower()}
+
+
+def _set_level(name: str) -> Page:
+    def page(proxy: Proxy) -> tuple[int, object]:
+        logging.getLogger().setLevel(name.upper())
+        return level(proxy)
+
+    return page
+
+
 PAGES: dict[tuple[bytes, bytes], Page] = {
     (b"GET", b"/ready"): ready,
     (b"GET", b"/stats"): stats,
     (b"GET", b"/config"): config,
+    (b"GET", b"/config_dump"): config,  # as Envoy calls it
+    (b"GET", b"/logging"): level,
+    **{(b"POST", f"/logging/{name}".encode()): _set_level(name) for name in LEVELS},
     (b"GET", b"/clusters"): clusters,
     (b"GET", b"/metrics"): lambda proxy: (200, prometheus.text(proxy)),
     (b"POST", b"/reload"): reload,
