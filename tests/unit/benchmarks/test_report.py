@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.report import result_of
+from benchmarks.report import result_of, run_of
 from benchmarks.samples import Samples
 from benchmarks.table import table, write_table
 
@@ -21,7 +21,7 @@ def test_ratios_are_of_medians_and_growth_is_of_its_own_windows() -> None:
             "growth_yardstick_spans_per_cpu_s": [1000.0, 900.0, 500.0],
         }
     )
-    ratios = result_of(samples, {"requests_per_round": 1})["ratios"]
+    ratios = result_of({"cost": run_of(samples, 1)})["ratios"]
     assert ratios["embedded"] == pytest.approx(0.2)
     assert ratios["rotel"] == pytest.approx(2)
     assert ratios["bytes_per_span"] == pytest.approx(0.5)
@@ -31,7 +31,7 @@ def test_ratios_are_of_medians_and_growth_is_of_its_own_windows() -> None:
 
 
 def test_what_could_not_be_measured_is_said_with_its_reason(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    result = result_of(Samples(missing={"otelcol": "there is no go"}), {"requests_per_round": 1})
+    result = result_of({"cost": run_of(Samples(missing={"otelcol": "there is no go"}), 1)})
     assert result["peers"]["otelcol_spans_per_cpu_s"] is None
     written = table(result)
     assert "not measured: there is no go" in written
