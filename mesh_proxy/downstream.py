@@ -41,6 +41,7 @@ class Downstream(Answering):
         "_held",
         "_lingering",
         "_parser",
+        "_port",
         "_quiet_ticks",
         "_reader",
         "_receiving",
@@ -57,9 +58,9 @@ class Downstream(Answering):
 
     span_attributes: Callable[[bytes], bytes]
 
-    def __init__(self, side: "Side") -> None:
+    def __init__(self, side: "Side", *, port: int = 0) -> None:
         super().__init__()
-        self._side = side
+        self._side, self._port = side, port
         self._reader = reader = HeadReader(side.limits.headers)
         self.on_url, self.on_header = reader.on_url, reader.on_header  # httptools calls them without a detour
         self._parser = httptools.HttpRequestParser(self)
@@ -209,6 +210,8 @@ class Downstream(Answering):
         if self._unparsed > most and self._reader.size > most:  # one read may bring more than a head
             raise Refused(431, HEAD_TOO_LARGE)
         head = self._reader.head(self._parser)
+        if self._port:
+            head = head._replace(port=self._port)
         if head.method == b"CONNECT":
             self._connecting = self._judged(head)
             return
@@ -263,7 +266,7 @@ class Downstream(Answering):
         """The client has opened the connection with HTTP/2's preface; what came of it before ``data`` is known."""
         before = PREFACE[: self._unparsed - len(data)]
         self._side.connections.discard(self)
-        http2 = Http2Downstream(self._side)
+        http2 = Http2Downstream(self._side, port=self._port)
         self.transport.set_protocol(http2)
         http2.connection_made(self.transport)
         http2.data_received(before + data)

@@ -137,9 +137,9 @@ class Http2Downstream(Http2Connection[ServedStream]):
     span_attributes: Callable[[bytes], bytes]
     HANDLERS = {**http2_connection.HANDLERS, RequestReceived: lambda connection, event: connection.on_request(event)}  # noqa: RUF012
 
-    def __init__(self, side: "Side") -> None:
+    def __init__(self, side: "Side", *, port: int = 0) -> None:
         super().__init__(client_side=False, most_streams=MOST_STREAMS, head_bytes=side.limits.head_bytes)
-        self._side = side
+        self._side, self._port = side, port
         self._quiet_ticks = self._opened = self._given_up = 0
         self._closing = False
         self.peer: Peer | None = None
@@ -221,6 +221,8 @@ class Http2Downstream(Http2Connection[ServedStream]):
         side, ended = self._side, event.stream_ended is not None
         try:
             head = request_of(event.headers, ended=ended, most_headers=side.limits.headers)
+            if self._port:
+                head = head._replace(port=self._port)
         except Malformed as why:
             side.counts.refused["malformed"] += 1
             if isinstance(why, Refused):

@@ -52,7 +52,7 @@ class LiveRoute:
 class LiveRoutes:
     """The routes of one direction. Immutable: a reload replaces it whole, requests in flight keep theirs."""
 
-    __slots__ = ("_by_authority", "_by_ending", "_by_host", "_connections", "_for_any", "direction", "unrouted")
+    __slots__ = ("_by_authority", "_by_ending", "_by_host", "_connections", "_for_any", "direction", "ports", "unrouted")
 
     def __init__(
         self,
@@ -60,8 +60,11 @@ class LiveRoutes:
         hosts: Mapping[str, tuple[LiveRoute, ...]],
         *,
         connections: "LiveRoutes | None" = None,
+        ports: Mapping[int, str] | None = None,
     ) -> None:
         self._connections = connections
+        self.ports = ports or {}
+        """The ports that services of the mesh listen on: which of them takes bytes there, empty where HTTP is spoken."""
         self.direction = direction
         self.unrouted = HopSpans(Hop(direction))
         self._by_host = hosts
@@ -190,6 +193,7 @@ class _Binder:
             direction,
             {host.host.lower(): tuple(self._route(direction, each) for each in host.routes) for host in hosts},
             connections=LiveRoutes(direction, of_tcp) if of_tcp else None,
+            ports=_ports(hosts),
         )
 
     def _route(self, direction: str, entry: RouteEntry) -> LiveRoute:
@@ -219,6 +223,18 @@ class _Binder:
         lanes = [lane_of(direction, entry, self.targets[entry.mirror])]
         timeout = entry.timeout if entry.timeout.per_request_s else APP_MESH_TIMEOUT
         return Mirror(LiveRoute(entry, b"", WeightedChoice(lanes, [1], self.chance), NO_RETRIES, timeout))
+
+
+def _ports(hosts: Iterable[VirtualHost]) -> dict[int, str]:
+    """Return who takes bytes at which port (the first who does), and where HTTP is spoken (which goes before)."""
+    ports: dict[int, str] = {}
+    for host in hosts:
+        for each in host.ports:
+            if each.protocol != "tcp":
+                ports[each.port] = ""
+            elif host.tcp:
+                ports.setdefault(each.port, host.host)
+    return ports
 
 
 def lane_of(direction: str, entry: RouteEntry, target: LiveTarget) -> Lane:

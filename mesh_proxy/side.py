@@ -13,8 +13,9 @@ from mesh_proxy.deadlines import Deadlines
 from mesh_proxy.downstream import Downstream
 from mesh_proxy.guard import Guard
 from mesh_proxy.http2_downstream import Http2Downstream
+from mesh_proxy.redirected import Egress
 from mesh_proxy.request import RequestHead
-from mesh_proxy.routing import LiveRoute, LiveRoutes
+from mesh_proxy.routing import OUTBOUND, LiveRoute, LiveRoutes
 from mesh_proxy.telemetry import Telemetry
 from mesh_proxy.tunnel import Tunnel, accepted
 
@@ -75,6 +76,8 @@ class Side:
         """Return the protocol for an accepted connection; ``alpn`` is what a TLS handshake agreed on."""
         if self.routes.only_connections:
             return accepted(self)
+        if self.routes.direction == OUTBOUND:
+            return Egress(self)
         return Http2Downstream(self) if alpn == "h2" else Downstream(self)
 
     @property
