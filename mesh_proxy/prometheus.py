@@ -1,6 +1,6 @@
 """What the proxy counts, as Prometheus reads it. Written by hand: its client library is larger than all of the rest."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 
 from mesh_proxy.circuit import State
@@ -10,6 +10,8 @@ from mesh_proxy.routing import LiveRoutes
 from mesh_proxy.side import Side
 from mesh_proxy.signals import BOUNDS, Signals
 from mesh_proxy.target import LiveTarget
+from mesh_proxy.tls_context import LiveContext
+from mesh_proxy.tls_ends import ClientEnd, ServerEnd
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 Labels = Mapping[str, str]
@@ -34,6 +36,13 @@ METRICS = {
     "endpoint_idle": ("gauge", "Connections to an endpoint that serve nobody."),
     "endpoint_waiting": ("gauge", "Requests that wait for a connection to an endpoint."),
     "endpoint_ejected": ("gauge", "1 while an endpoint is ejected."),
+    "denied_total": ("counter", "Requests whose caller may not, by reason."),
+    "tls_handshakes_total": ("counter", "TLS handshakes that went well, with clients of a listener or with a target."),
+    "tls_resumed_total": ("counter", "Those among them that went on with an earlier session."),
+    "tls_target_refused_total": ("counter", "Connections with a target that TLS put an end to, by reason."),
+    "certificate_expires_seconds": ("gauge", "When a certificate that is shown ends, in seconds since the epoch."),
+    "certificate_rotations_total": ("counter", "Certificates and authorities that were replaced."),
+    "certificate_rejections_total": ("counter", "Replacements that could not be used."),
     "telemetry_total": ("counter", "Spans and events by what became of them."),
     "telemetry_held": ("gauge", "Spans and events that wait to be delivered."),
     "config_total": ("counter", "Mesh files by what became of them."),
@@ -62,6 +71,12 @@ def _samples(proxy: Proxy) -> Iterator[Sample]:
         yield from _signals(side.routes, listener)
     for target in (*proxy.live.targets, *proxy.beyond.targets):
         yield from _target(target)
+    for name, door in proxy.doors.items():
+        if door.tls is not None:
+            yield from _tls(door.tls, {"listener": name})
+    yield from _certificates(proxy.keyring.contexts)
+    for reason, count in proxy.ingress.guard.denied.items() if proxy.ingress.guard is not None else ():
+        yield "denied_total", {"reason": reason}, count
     yield from _outbox("spans", proxy.telemetry.spans)
     yield from _outbox("events", proxy.telemetry.events)
     yield "config_total", {"outcome": "accepted"}, proxy.accepted
@@ -109,12 +124,34 @@ def _target(target: LiveTarget) -> Iterator[Sample]:
     yield "target_active_retries", of, target.active_retries
     yield "target_ejections_total", of, target.circuit.ejections
     yield "target_overflows_total", of, target.overflows
+    if target.tls is not None:
+        yield from _tls(target.tls, of)
+        for reason, count in target.tls.refused.items():
+            yield "tls_target_refused_total", of | {"reason": reason}, count
     for endpoint in target.circuit.endpoints:
         at, pool = of | {"address": endpoint.address}, target.pools[endpoint.address]
         yield "endpoint_connections", at, pool.open
         yield "endpoint_idle", at, len(pool.idle)
         yield "endpoint_waiting", at, pool.waiting
         yield "endpoint_ejected", at, endpoint.ejected_at is not None
+
+
+def _tls(end: ServerEnd | ClientEnd, of: Labels) -> Iterator[Sample]:
+    yield "tls_handshakes_total", of, end.handshakes
+    yield "tls_resumed_total", of, end.resumed
+
+
+def _certificates(contexts: Iterable[LiveContext]) -> Iterator[Sample]:
+    """What is both shown to clients and to servers is one certificate here."""
+    by_name: dict[str, list[LiveContext]] = {}
+    for context in contexts:
+        by_name.setdefault(context.name, []).append(context)
+    for name, held in by_name.items():
+        of = {"certificate": name}
+        if held[0].own is not None:
+            yield "certificate_expires_seconds", of, held[0].own.expires_at
+        yield "certificate_rotations_total", of, max(context.rotations for context in held)
+        yield "certificate_rejections_total", of, max(context.rejections for context in held)
 
 
 def _outbox(signal: str, outbox: Outbox) -> Iterator[Sample]:

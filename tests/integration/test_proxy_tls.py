@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mesh_proxy.admin import stats
+from mesh_proxy.prometheus import text
 from tests.fakes.certificates import Authority
 from tests.fakes.http_peers import Received, Reply, ask, backend, collector, get, until
 from tests.fakes.proxies import NO_RETRIES, proxy
@@ -236,6 +237,10 @@ async def test_certificates_are_followed_while_connections_go_on(authority: Auth
         tls = pair.web.live.targets[0].tls
         assert tls is not None
         assert tls.handshakes == 1, "the kept connection stays as it is"
+        told = text(pair.api).decode() + text(pair.web).decode()
+        assert f'meshscope_proxy_certificate_rotations_total{{certificate="{tmp_path}/api.pem"}} 1\n' in told
+        assert 'meshscope_proxy_tls_handshakes_total{listener="ingress"} 1\n' in told
+        assert 'meshscope_proxy_tls_handshakes_total{target="api"} 1\n' in told
         shown = stats(pair.api)[1]["certificates"][0]  # type: ignore[index]
         assert (shown["identity"], shown["rotations"], shown["rejections"]) == ("new.local", 1, 0)
         event = next(each for each in telemetry.events if each["name"] == "mesh.certificate")
