@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from tests.fakes.http_peers import collector, until
-from tests.fakes.proxies import OUTLIER, mesh, node, only, proxy, route
+from tests.fakes.proxies import OUTLIER, mesh, node, only, proxy, route, tagged
 
 MEBIBYTE = b"x" * 1_048_576
 
@@ -233,3 +233,22 @@ async def test_methods_have_routes_of_their_own(tmp_path: Path) -> None:
             assert await plainly(b"a", timeout=10, metadata=(("x-tier", "gold"),)) == b"a"
             assert (await refused(plainly(b"a", timeout=10)))[0] == grpc.StatusCode.UNIMPLEMENTED
             assert (one.asked, two.asked) == (1, 1)
+
+
+async def test_callers_stay_at_one_server_within_their_limit(tmp_path: Path) -> None:
+    async with service() as one, service() as other:
+        text = only(one.address, other.address, protocol="grpc")
+        tags = {"rate-limit": "6/h burst=6 header=x-user", "response-header-add/x-mesh": "1"}
+        text = tagged(text, node={"balancer": "maglev", "sticky": "header x-user"}, route=tags)
+        async with proxy(text, tmp_path) as running, channel(running.egress_port) as opened:
+            double = opened.unary_unary("/shop.Pay/Double")
+            for user in ("ann", "ben", "cat", "dan", "eve", "fay"):
+                before = one.asked, other.asked
+                for _ in range(6):
+                    call = double(b"ab", metadata=(("x-user", user),))
+                    assert await call == b"abab"
+                    assert ("x-mesh", "1") in tuple(await call.initial_metadata())
+                assert sorted((one.asked - before[0], other.asked - before[1])) == [0, 6]
+                code, told = await refused(double(b"ab", metadata=(("x-user", user),)))
+                assert (code, told) == (grpc.StatusCode.UNAVAILABLE, "local_rate_limited")
+            assert running.egress.counts.flags == {"RL": 6}
