@@ -46,10 +46,16 @@ class Two:
 
 @asynccontextmanager
 async def two(
-    tmp_path: Path, app_port: int, server: dict[str, Any] | None, client: dict[str, Any] | None, *, otlp: str | None = None
+    tmp_path: Path,
+    app_port: int,
+    server: dict[str, Any] | None,
+    client: dict[str, Any] | None,
+    *,
+    otlp: str | None = None,
+    protocol: str = "http",
 ) -> AsyncIterator[Two]:
-    """Run both; the application of ``api`` listens on ``app_port``."""
-    more = {"tls": server} if server else {}
+    """Run both; the application of ``api`` listens on ``app_port`` and speaks ``protocol``."""
+    more: dict[str, Any] = {"portMapping": {"port": app_port, "protocol": protocol}} | ({"tls": server} if server else {})
     async with proxies.proxy(calling("127.0.0.1:1", None, port=app_port, **more), tmp_path, beside="api", otlp=otlp) as api:
         there = f"127.0.0.1:{api.ingress_port}"
         async with proxies.proxy(calling(there, client, port=app_port, **more), tmp_path, otlp=otlp) as web:
