@@ -113,9 +113,7 @@ class Telemetry:
     async def _deliver(self, outbox: Outbox, path: str) -> None:
         """Deliver what the outbox holds now; what comes meanwhile waits for the next time."""
         for _ in range(0, len(outbox), LARGEST_BATCH):
-            elements = otlp.message(2, self._scope + b"".join(outbox.take()))
-            body = otlp.message(1, self._resource + elements)
-            del elements
+            body = otlp.export_request(self._resource, self._scope, outbox.take())
             retry = 0
             while (wait := await self._post(outbox, path, body, retry)) is not None:
                 retry += 1

@@ -136,3 +136,10 @@ def test_closing_is_information_not_warning() -> None:
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=300))
 def test_a_prepared_attribute_is_the_same_as_any_other(text: str) -> None:
     assert otlp.TextAttribute(9, "url.path").of(text.encode()) == attribute("url.path", text)
+
+
+@given(st.lists(st.binary(max_size=300), max_size=20), st.integers(0, 200))
+def test_a_request_is_what_nested_messages_would_be(items: list[bytes], size: int) -> None:
+    resource, scope = otlp.message(1, b"r" * size), otlp.message(1, b"s" * size)
+    nested = otlp.message(1, resource + otlp.message(2, scope + b"".join(items)))
+    assert otlp.export_request(resource, scope, items) == nested
