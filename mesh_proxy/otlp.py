@@ -53,20 +53,21 @@ def attribute(field: int, key: str, value: str | bool | int | float) -> bytes:
 
 
 class TextAttribute:
-    """Encodes one attribute again and again with short texts: all but the lengths and the text is known beforehand."""
+    """Encodes one attribute again and again with short texts: all but the text is known beforehand, by its length."""
 
-    __slots__ = ("_field", "_key", "_key_bytes", "_room")
+    __slots__ = ("_before", "_field", "_key")
 
     def __init__(self, field: int, key: str) -> None:
         self._field, self._key = field, key
-        self._key_bytes = message(1, key.encode()) + b"\x12"
-        self._room = 127 - len(self._key_bytes) - 3
+        key_bytes = message(1, key.encode()) + b"\x12"
+        head, room = field << 3 | 2, 127 - len(key_bytes) - 3
+        self._before = [
+            bytes((head, len(key_bytes) + size + 3)) + key_bytes + bytes((size + 2, 0x0A, size)) for size in range(room + 1)
+        ]
 
     def of(self, text: bytes) -> bytes:
         """Return the attribute with this ASCII text."""
         size = len(text)
-        if size > self._room:
+        if size >= len(self._before):
             return attribute(self._field, self._key, text.decode("latin-1"))
-        key = self._key_bytes
-        head = bytes((self._field << 3 | 2, len(key) + size + 3))
-        return b"%b%b%b%b" % (head, key, bytes((size + 2, 0x0A, size)), text)
+        return self._before[size] + text

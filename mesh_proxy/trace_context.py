@@ -1,6 +1,7 @@
 """The W3C trace context: who called, and whether the trace is recorded."""
 
 import re
+from binascii import hexlify
 from random import Random
 from typing import NamedTuple
 
@@ -33,4 +34,4 @@ def new_ids(random: Random) -> bytes:
 
 def header_line(context: TraceContext, span_id: bytes) -> bytes:
     """Return the ``traceparent`` header that makes ``span_id`` the caller."""
-    return b"traceparent: 00-%b-%b-%b\r\n" % (context.trace_id.hex().encode(), span_id.hex().encode(), context.flags)
+    return b"traceparent: 00-%b-%b-%b\r\n" % (hexlify(context.trace_id), hexlify(span_id), context.flags)
