@@ -16,7 +16,7 @@ from mesh_proxy.http2_downstream import Http2Downstream
 from mesh_proxy.http_wire import (
     own_reply,
 )
-from mesh_proxy.request import RequestHead
+from mesh_proxy.request import NO_BODY, RequestHead
 from mesh_proxy.routing import INBOUND
 from mesh_proxy.spans import PeerAttributes
 from mesh_proxy.tunnel import End, Tunnel
@@ -41,7 +41,6 @@ class Downstream(Answering):
         "_held",
         "_lingering",
         "_parser",
-        "_port",
         "_quiet_ticks",
         "_reader",
         "_receiving",
@@ -60,8 +59,8 @@ class Downstream(Answering):
 
     def __init__(self, side: "Side", *, port: int = 0) -> None:
         super().__init__()
-        self._side, self._port = side, port
-        self._reader = reader = HeadReader(side.limits.headers)
+        self._side = side
+        self._reader = reader = HeadReader(side.limits.headers, port)
         self.on_url, self.on_header = reader.on_url, reader.on_header  # httptools calls them without a detour
         self._parser = httptools.HttpRequestParser(self)
         self._receiving: Exchange | None = None
@@ -210,15 +209,14 @@ class Downstream(Answering):
         if self._unparsed > most and self._reader.size > most:  # one read may bring more than a head
             raise Refused(431, HEAD_TOO_LARGE)
         head = self._reader.head(self._parser)
-        if self._port:
-            head = head._replace(port=self._port)
-        if head.method == b"CONNECT":
-            self._connecting = self._judged(head)
-            return
+        if head.upgrade:
+            if head.method == b"CONNECT":
+                self._connecting = self._judged(head)
+                return
+            self._switching = True
         exchange = self._receiving = Exchange(self, self._side, head)
         self._unparsed = self._body_size = 0
-        self._switching = exchange.head.upgrade
-        if exchange.head.has_body:
+        if exchange.body is not NO_BODY:
             self._take(exchange)
 
     def on_body(self, piece: bytes) -> None:
@@ -238,12 +236,12 @@ class Downstream(Answering):
         self._unparsed = 0
         trailers = self._reader.trailers
         self._reader.begin()
-        if exchange is None or exchange.finished or exchange.head.upgrade:
+        if exchange is None or exchange.finished:
             return
-        if exchange.head.has_body:
-            exchange.request_complete(trailers)
-        else:
+        if exchange.body is NO_BODY:
             self._take(exchange)
+        elif not exchange.head.upgrade:
+            exchange.request_complete(trailers)
 
     # the steps
 
@@ -266,7 +264,7 @@ class Downstream(Answering):
         """The client has opened the connection with HTTP/2's preface; what came of it before ``data`` is known."""
         before = PREFACE[: self._unparsed - len(data)]
         self._side.connections.discard(self)
-        http2 = Http2Downstream(self._side, port=self._port)
+        http2 = Http2Downstream(self._side, port=self._reader.port)
         self.transport.set_protocol(http2)
         http2.connection_made(self.transport)
         http2.data_received(before + data)

@@ -78,8 +78,7 @@ class Exchange:
         self._started = self._attempt_at = self._complete_at = 0.0
         self._attempts = self._status = self.quiet_ticks = 0
         self.finished = self._answered = self._attempting = self._retrying = self._invited = False
-        self._flags = ""
-        self._caller = b""
+        self._flags, self._caller = "", b""
         self.grpc_status = NO_STATUS
 
     def __repr__(self) -> str:
@@ -154,11 +153,12 @@ class Exchange:
             self._endpoint.failures = 0  # the way of nearly all requests
         else:
             self._report(Result.SUCCEEDED)
+        rule = self._route.rule
         outcome = self.grpc_status if self.grpc_status > 0 else status
-        if outcome in self._route.rule.statuses and self._try_again(outcome, retry_after, status):
+        if outcome in rule.statuses and self._try_again(outcome, retry_after, status):
             return
-        if self._route.rule.per_try_s:
-            self._side.unwatch_try(self, self._route.rule.per_try_s)
+        if rule.per_try_s:
+            self._side.unwatch_try(self, rule.per_try_s)
         self._status, self._answered = status, True
         client = self.client
         if self._touch is not None:

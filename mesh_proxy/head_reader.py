@@ -75,6 +75,7 @@ class HeadReader:
         "_upgrade",
         "_url",
         "complete",
+        "port",
         "trailers",
     )
 
@@ -82,8 +83,8 @@ class HeadReader:
     _host: bytes | None
     _length: bytes | None
 
-    def __init__(self, most_headers: int) -> None:
-        self._most_headers = most_headers
+    def __init__(self, most_headers: int, port: int = 0) -> None:
+        self._most_headers, self.port = most_headers, port
         self._good_host: bytes | None = b"\n"  # no host at all
         self.begin()
 
@@ -135,9 +136,9 @@ class HeadReader:
         self.complete = True
         method, path, host = parser.get_method(), self._url, self._host
         http10 = parser.get_http_version() != "1.1"
-        if method == b"CONNECT":
-            return self._connect(path, http10=http10)
         if path[:1] != b"/":
+            if method == b"CONNECT":
+                return self._connect(path, http10=http10)
             path, authority = split_target(path)
             host = authority if authority is not None else host
         self._judge(parser, method, path, host, http10=http10)
@@ -162,11 +163,11 @@ class HeadReader:
             http10,
             not parser.should_keep_alive(),
             bool(self._te) and b"trailers" in self._te.lower(),
-            upgrade=bool(self._upgrade)
-            and parser.should_upgrade()
-            and self._upgrade.lower() == b"websocket"
-            and method == b"GET",
-            b3=self._b3,
+            False,
+            b"http",
+            self.port,
+            bool(self._upgrade) and self._upgrade.lower() == b"websocket" and method == b"GET" and parser.should_upgrade(),
+            self._b3,
         )
 
     def _judge_host(self, host: bytes | None, *, http10: bool) -> None:
@@ -189,7 +190,7 @@ class HeadReader:
         ):
             raise Refused(400, "CONNECT needs one host and no body")
         parent, state = self._traceparent, self._tracestate
-        return RequestHead(b"CONNECT", b"/", authority, self._lines, traceparent=parent, tracestate=state)
+        return RequestHead(b"CONNECT", b"/", authority, self._lines, traceparent=parent, tracestate=state, upgrade=True)
 
     def _trailer(self, role: int | None, name: bytes, value: bytes) -> None:
         """Keep a trailer, unless it would say where a request goes or how it is framed."""

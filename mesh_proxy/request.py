@@ -92,8 +92,8 @@ NO_BODY = RequestBody(complete=True)
 """What all requests without a body share; nothing is ever added to it."""
 
 
-def upstream_head(head: RequestHead) -> bytes:
-    """Return the head for the next hop, without the trace context and the empty line."""
+def upstream_head(head: RequestHead, caller: bytes) -> bytes:
+    """Return the head for the next hop; ``caller`` are the header lines that say who calls."""
     framing = CHUNKED if head.chunked else b"content-length: %b\r\n" % head.length if head.length is not None else b""
     if head.trailers:
         framing += TE_TRAILERS
@@ -101,4 +101,11 @@ def upstream_head(head: RequestHead) -> bytes:
         framing += EXPECT_CONTINUE
     if head.upgrade:
         framing += WEBSOCKET
-    return b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b" % (head.method, head.path, head.host, b"".join(head.lines), framing)
+    return b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b%b\r\n" % (
+        head.method,
+        head.path,
+        head.host,
+        b"".join(head.lines),
+        framing,
+        caller,
+    )

@@ -109,7 +109,7 @@ class Upstream(asyncio.Protocol):
         self._exchange, self._head_only, self._chunks = exchange, head.method == b"HEAD", head.chunked
         self.idle_ticks = 0
         self._reset()
-        self.transport.write(b"%b%b\r\n" % (upstream_head(head), caller))
+        self.transport.write(upstream_head(head, caller))
 
     def send_body(self, piece: bytes) -> None:
         """Send a piece of the request's body."""
