@@ -118,8 +118,6 @@ class HeadReader:
             self._trailer(role, name, value)
         elif role is None:
             self._lines.append(name + b": " + value + b"\r\n")
-            if len(self._lines) > self._most_headers:
-                raise Refused(431, HEAD_TOO_LARGE)
         elif role == HOST:
             if self._host is not None:
                 raise Refused(400, "more than one Host")
@@ -134,6 +132,8 @@ class HeadReader:
     def head(self, parser: Parser) -> RequestHead:
         """Return the head. Raises Refused."""
         self.complete = True
+        if len(self._lines) > self._most_headers:  # counted once: until here the bytes of a head are the limit
+            raise Refused(431, HEAD_TOO_LARGE)
         method, path, host = parser.get_method(), self._url, self._host
         http10 = parser.get_http_version() != "1.1"
         if path[:1] != b"/":
