@@ -12,6 +12,7 @@ import httptools
 
 from core.faults import Fault
 from mesh_proxy import prometheus
+from mesh_proxy.access_log import AccessLog
 from mesh_proxy.guard import Guard
 from mesh_proxy.http_wire import status_line
 from mesh_proxy.outbox import Outbox
@@ -49,6 +50,7 @@ def stats(proxy: Proxy) -> tuple[int, object]:
         "spans": _outbox(proxy.telemetry.spans),
         "events": _outbox(proxy.telemetry.events),
         "certificates": [_certificate(context) for context in proxy.keyring.contexts],
+        "access_log": _access_log(proxy.ingress.access_log),
         "config": {"accepted": proxy.accepted, "rejected": proxy.rejected},
     }
 
@@ -229,3 +231,9 @@ def _certificate(context: LiveContext) -> dict[str, object]:
 
 def _outbox(outbox: Outbox) -> dict[str, object]:
     return {"created": outbox.created, "exported": outbox.exported, "held": len(outbox), "dropped": dict(outbox.dropped)}
+
+
+def _access_log(access_log: AccessLog | None) -> dict[str, object] | None:
+    if access_log is None:
+        return None
+    return {"path": access_log.spec.path, "bytes_written": access_log.written, "dropped": dict(access_log.dropped)}

@@ -34,6 +34,8 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 class Downstream(Answering):
     """Parses requests strictly and lets one exchange at a time run; further ones wait, and reading stops meanwhile."""
 
+    protocol = "HTTP/1.1"
+
     __slots__ = (
         "_advancing",
         "_body_size",

@@ -15,8 +15,15 @@ class Client(Protocol):
     ``reply`` and ``done``; or at any time ``abort``. What was given is written at the latest with ``flush`` or ``done``.
     """
 
-    congested: bool
-    """Whether more has been written than the client reads just now."""
+    @property
+    def congested(self) -> bool:
+        """Whether more has been written than the client reads just now."""
+        ...
+
+    @property
+    def protocol(self) -> str:
+        """What it speaks, such as HTTP/1.1."""
+        ...
 
     @property
     def peer(self) -> "Peer | None":

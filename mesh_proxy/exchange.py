@@ -33,32 +33,32 @@ class Exchange:
 
     __slots__ = (
         "_answered",
-        "_attempt_at",
         "_attempting",
-        "_attempts",
         "_backoff",
         "_caller",
         "_complete_at",
         "_endpoint",
-        "_flags",
         "_invited",
-        "_lane",
-        "_pool",
         "_retrying",
-        "_route",
         "_side",
-        "_started",
-        "_status",
         "_touch",
         "_tried",
         "_way",
+        "attempt_at",
+        "attempts",
         "body",
         "client",
         "finished",
+        "flags",
         "grpc_status",
         "head",
+        "lane",
         "outgoing",
+        "pool",
         "quiet_ticks",
+        "route",
+        "started",
+        "status",
         "trace",
     )
 
@@ -66,23 +66,23 @@ class Exchange:
         self.head = self.outgoing = head
         self.body = RequestBody() if head.has_body else NO_BODY
         self.client, self._side = client, side
-        self._route: LiveRoute | None = None
-        self._lane: Lane | None = None
+        self.route: LiveRoute | None = None
+        self.lane: Lane | None = None
         self._endpoint: Endpoint | None = None
-        self._pool: Pool | None = None
+        self.pool: Pool | None = None
         self._way: Way | None = None
         self._backoff: asyncio.TimerHandle | None = None
         self.trace: Trace | None = None
         self._touch: Touch | None = None
         self._tried: tuple[str, ...] = ()
-        self._started = self._attempt_at = self._complete_at = 0.0
-        self._attempts = self._status = self.quiet_ticks = 0
+        self.started = self.attempt_at = self._complete_at = 0.0
+        self.attempts = self.status = self.quiet_ticks = 0
         self.finished = self._answered = self._attempting = self._retrying = self._invited = False
-        self._flags, self._caller = "", b""
+        self.flags, self._caller = "", b""
         self.grpc_status = NO_STATUS
 
     def __repr__(self) -> str:
-        return f"<Exchange {self.head.method.decode()} {self.head.path.decode()} attempt {self._attempts} status {self._status}>"
+        return f"<Exchange {self.head.method.decode()} {self.head.path.decode()} attempt {self.attempts} status {self.status}>"
 
     # the request's way
 
@@ -90,9 +90,11 @@ class Exchange:
         """It is this request's turn."""
         side, head = self._side, self.head
         side.counts.requests += 1
-        self._started = now = side.clock.monotonic()
+        self.started = now = side.clock.monotonic()
         if side.telemetry.on:
             self.trace = Trace(side, head)
+        if side.access_log is not None:
+            self.client = side.access_log.follow(self)
         if side.guard is not None and (why := side.guard.judge(self.client.peer, head, side.clock.now())) is not None:
             self._rescue(why)
             return
@@ -102,13 +104,13 @@ class Exchange:
             return
         if route.rewrite is not None:
             self.outgoing = route.rewrite(head)
-        self._route, self._lane = route, route.lanes.pick()
-        self._lane.target.active += 1
+        self.route, self.lane = route, route.lanes.pick()
+        self.lane.target.active += 1
         if self.body.complete:
             self._complete_at = now
             side.watch_request(self, route.timeout.per_request_s, now)
-        if route.effects is not None or self._lane.target.sticky is not None:  # tags ask for more than routing
-            self._touch = Touch(self, side, self.client, route, self._lane)
+        if route.effects is not None or self.lane.target.sticky is not None:  # tags ask for more than routing
+            self._touch = Touch(self, side, self.client, route, self.lane)
             if self._touch.holds(now):
                 return
         self._attempt(now)
@@ -123,11 +125,11 @@ class Exchange:
     def request_complete(self, trailers: tuple[bytes, ...]) -> None:
         """The request's body is complete; the time limits begin now, as Envoy's do."""
         self.body.finish(trailers, self._way)
-        if self._route is not None:
+        if self.route is not None:
             self._complete_at = now = self._side.clock.monotonic()
-            self._side.watch_request(self, self._route.timeout.per_request_s, now)
+            self._side.watch_request(self, self.route.timeout.per_request_s, now)
             if self._endpoint is not None:
-                self._side.watch_try(self, self._route.rule.per_try_s, now)
+                self._side.watch_try(self, self.route.rule.per_try_s, now)
         if self._touch is not None:
             self._touch.request_complete()
 
@@ -143,7 +145,7 @@ class Exchange:
 
     def response_head(self, status: int, lines: list[bytes], length: bytes | None, bodiless: bool, retry_after: bytes) -> None:
         """The endpoint answers: try again, or pass it on."""
-        assert self._route is not None
+        assert self.route is not None
         if status >= 500:
             self._report(result_of(status))
         elif self.head.grpc:
@@ -153,13 +155,13 @@ class Exchange:
             self._endpoint.failures = 0  # the way of nearly all requests
         else:
             self._report(Result.SUCCEEDED)
-        rule = self._route.rule
+        rule = self.route.rule
         outcome = self.grpc_status if self.grpc_status > 0 else status
         if outcome in rule.statuses and self._try_again(outcome, retry_after, status):
             return
         if rule.per_try_s:
             self._side.unwatch_try(self, rule.per_try_s)
-        self._status, self._answered = status, True
+        self.status, self._answered = status, True
         client = self.client
         if self._touch is not None:
             lines = self._touch.edited(lines)
@@ -184,7 +186,7 @@ class Exchange:
         if trailers and self.head.grpc:
             self._report_grpc()
         self.client.answer_end(trailers)
-        self._end_attempt(self._status, "", "")
+        self._end_attempt(self.status, "", "")
         self._finish()
 
     def hold_response(self) -> None:
@@ -229,7 +231,7 @@ class Exchange:
     def client_gone(self) -> None:
         """Nobody waits for the answer any more."""
         self._drop_attempt()
-        if self._status == 101:  # as good an end as any
+        if self.status == 101:  # as good an end as any
             self._end_attempt(101, "", "")
             self._finish(whole=False)
             return
@@ -239,44 +241,42 @@ class Exchange:
     @property
     def idle_s(self) -> float:
         """After how many seconds without movement the request is given up; 0 for never."""
-        return self._route.timeout.idle_s if self._route is not None else 0.0
+        return self.route.timeout.idle_s if self.route is not None else 0.0
 
     # the steps
 
     def _attempt(self, now: float) -> None:
-        assert self._route is not None
-        assert self._lane is not None
-        self._attempt_at, self._attempting = now, True
-        self._attempts += 1
+        assert self.route is not None
+        assert self.lane is not None
+        self.attempt_at, self._attempting = now, True
+        self.attempts += 1
         self._side.counts.attempts += 1
         self._caller = self.trace.begin_attempt() if self.trace is not None else passed_on(self.head)
         if self.client.peer is not None:
             self._caller += self.client.peer.introduction
-        target = self._lane.target
+        target = self.lane.target
         endpoint = self._endpoint = target.admit(now, self._tried, self._touch.key if self._touch is not None else None)
         if endpoint is None:
             self._rescue(rescue.NO_HEALTHY_UPSTREAM)
             return
-        pool = self._pool = target.pools[endpoint.address]
-        if self._route.rule.per_try_s and self.body.complete:
-            self._side.watch_try(self, self._route.rule.per_try_s, now)
+        pool = self.pool = target.pools[endpoint.address]
+        if self.route.rule.per_try_s and self.body.complete:
+            self._side.watch_try(self, self.route.rule.per_try_s, now)
         if not pool.serve(self):
             self._report(Result.ABANDONED)
             self._rescue(rescue.OVERFLOW)
 
     def _try_again(self, outcome: int | Failure, retry_after: bytes = b"", status: int = 0) -> bool:
         """Plan another attempt if the policy, the budget, the body and the time allow it; else note the further flag."""
-        assert self._lane is not None
+        assert self.lane is not None
         assert self._endpoint is not None
-        rule = self._route.rule if self._route is not None else NO_RETRIES
-        target = self._lane.target
-        verdict = judge(rule, outcome, retries=self._attempts - 1, within_budget=target.may_retry or self._retrying)
+        rule = self.route.rule if self.route is not None else NO_RETRIES
+        target = self.lane.target
+        verdict = judge(rule, outcome, retries=self.attempts - 1, within_budget=target.may_retry or self._retrying)
         if verdict is not Verdict.RETRY:
-            self._flags = rescue.FURTHER_FLAG.get(verdict, "")
+            self.flags = rescue.FURTHER_FLAG.get(verdict, "")
             return False
-        wait = backoff_s(self._attempts, self._side.random.random())
-        if retry_after.isdigit():
-            wait = max(wait, float(retry_after))
+        wait = max(backoff_s(self.attempts, self._side.random.random()), float(retry_after) if retry_after.isdigit() else 0.0)
         if not self.body.replayable or wait >= self._time_left():
             return False
         self._tried = (*self._tried, self._endpoint.address)
@@ -305,7 +305,7 @@ class Exchange:
         self._attempt(self._side.clock.monotonic())
 
     def _time_left(self) -> float:
-        limit = self._route.timeout.per_request_s if self._route is not None else 0.0
+        limit = self.route.timeout.per_request_s if self.route is not None else 0.0
         if not limit or not self.body.complete:
             return float("inf")
         return limit - (self._side.clock.monotonic() - self._complete_at)
@@ -317,15 +317,15 @@ class Exchange:
     def _rescue(self, why: Rescue) -> None:
         """Answer in the upstream's place."""
         self._end_attempt(0, why.flag, why.error)
-        self._flags = rescue.joined(why.flag, self._flags)
-        self._status = why.status
+        self.flags = rescue.joined(why.flag, self.flags)
+        self.status = why.status
         self.client.reply(why)
         self._finish()
 
     def _break_off(self, why: Rescue) -> None:
         """The answer cannot be completed any more (or nobody wants it): the connection or the stream tells."""
-        self._end_attempt(self._status, why.flag, why.error)
-        self._flags = rescue.joined(why.flag, self._flags)
+        self._end_attempt(self.status, why.flag, why.error)
+        self.flags = rescue.joined(why.flag, self.flags)
         self._finish(whole=False)
 
     def _report_grpc(self) -> None:
@@ -334,9 +334,9 @@ class Exchange:
 
     def _report(self, result: Result, *, late: bool = False) -> None:
         if self._endpoint is not None and (late or not self._answered):
-            assert self._lane is not None
+            assert self.lane is not None
             trace_id = self.trace.trace_id if self.trace is not None else b""
-            self._lane.target.report(self._endpoint, result, self._side.clock.monotonic(), trace_id)
+            self.lane.target.report(self._endpoint, result, self._side.clock.monotonic(), trace_id)
 
     def _drop_attempt(self, result: Result | None = None) -> None:
         """Leave the present attempt, wherever it is, and report what became of it."""
@@ -346,8 +346,8 @@ class Exchange:
         if self._way is not None:
             self._way.close()
             self._way = None
-        elif self._pool is not None:
-            self._pool.forget(self)
+        elif self.pool is not None:
+            self.pool.forget(self)
         if result is not None:
             self._report(result)
 
@@ -355,45 +355,45 @@ class Exchange:
         """Close the books of the present attempt, if there is one."""
         if not self._attempting:
             return
-        assert self._lane is not None
-        assert self._route is not None
+        assert self.lane is not None
+        assert self.route is not None
         self._attempting = False
         self._end_retry()
-        if self._route.rule.per_try_s:
-            self._side.unwatch_try(self, self._route.rule.per_try_s)
+        if self.route.rule.per_try_s:
+            self._side.unwatch_try(self, self.route.rule.per_try_s)
         if self.trace is not None:
-            at = self._pool.span_attributes if self._pool is not None else b""
+            at = self.pool.span_attributes if self.pool is not None else b""
             now = self._side.clock.monotonic()
             self.trace.end_attempt(
-                self._lane.spans, (self._attempt_at, now), status, flag, error, self._attempts - 1, at, self.grpc_status
+                self.lane.spans, (self.attempt_at, now), status, flag, error, self.attempts - 1, at, self.grpc_status
             )
-        self._endpoint = self._pool = None
+        self._endpoint = self.pool = None
 
     def _end_retry(self) -> None:
         """Give the retry back to the target's budget."""
-        if self._retrying and self._lane is not None:
+        if self._retrying and self.lane is not None:
             self._retrying = False
-            self._lane.target.active_retries -= 1
+            self.lane.target.active_retries -= 1
 
     def _finish(self, *, whole: bool = True) -> None:
         """Close the books of the request, and make way for the connection's next one."""
         self.finished = True
         side, client, now = self._side, self.client, self._side.clock.monotonic()
-        hundreds = self._status // 100 if self._status < 600 else 0
-        if self._route is not None and self._lane is not None:
-            self._lane.signals.done(hundreds, now - self._started)
-            self._lane.target.active -= 1
+        hundreds = self.status // 100 if self.status < 600 else 0
+        if self.route is not None and self.lane is not None:
+            self.lane.signals.done(hundreds, now - self.started)
+            self.lane.target.active -= 1
             self._end_retry()
-            side.unwatch_request(self, self._route.timeout.per_request_s)
+            side.unwatch_request(self, self.route.timeout.per_request_s)
         if self._touch is not None:
-            self._flags = self._touch.ended(self._flags, self._status)
+            self.flags = self._touch.ended(self.flags, self.status)
         side.counts.statuses[hundreds] += 1
-        if self._flags:
-            side.counts.flags[self._flags] += 1
+        if self.flags:
+            side.counts.flags[self.flags] += 1
         if self.trace is not None:
-            spans = self._lane.spans if self._lane is not None else side.routes.unrouted
-            times, more = (self._started, now), client.span_attributes(self.head.host)
-            self.trace.end(spans, times, self._status, self._flags, more, self.grpc_status)
+            spans = self.lane.spans if self.lane is not None else side.routes.unrouted
+            times, more = (self.started, now), client.span_attributes(self.head.host)
+            self.trace.end(spans, times, self.status, self.flags, more, self.grpc_status)
         if whole:
             client.done()
         else:

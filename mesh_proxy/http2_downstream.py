@@ -28,6 +28,8 @@ BORNE_RESETS = 500
 class ServedStream(Http2Stream):
     """One request's stream: the client of its exchange."""
 
+    protocol = "HTTP/2"
+
     __slots__ = ("_method", "_peer", "body_size", "exchange", "quiet_ticks", "request_ended", "trailers")
 
     def __init__(self, peer: "Http2Downstream", stream_id: int, method: bytes) -> None:

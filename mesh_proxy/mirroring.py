@@ -18,6 +18,8 @@ MARK = b"x-meshscope-mirrored: true\r\n"
 class Nobody:
     """The client of a copy: it takes whatever comes, and wants none of it."""
 
+    protocol = ""
+
     congested = False
     address = ""
     peer = None
@@ -74,17 +76,17 @@ class Copy(Exchange):
     def start(self) -> None:
         """Send it."""
         side, route = self._side, self._mirror.route
-        self._started = self._complete_at = now = side.clock.monotonic()
-        self._route, self._lane = route, route.lanes.pick()
-        self._lane.target.active += 1
+        self.started = self._complete_at = now = side.clock.monotonic()
+        self.route, self.lane = route, route.lanes.pick()
+        self.lane.target.active += 1
         side.watch_request(self, route.timeout.per_request_s, now)
         self._attempt(now)
 
     def _finish(self, *, whole: bool = True) -> None:
         self.finished = True
-        if self._route is not None and self._lane is not None:
-            self._lane.target.active -= 1
-            self._side.unwatch_request(self, self._route.timeout.per_request_s)
+        if self.route is not None and self.lane is not None:
+            self.lane.target.active -= 1
+            self._side.unwatch_request(self, self.route.timeout.per_request_s)
         self._mirror.over()
         self._side.counts.mirrored["answered" if whole and self._answered else "failed"] += 1
 

@@ -9,6 +9,7 @@ from core.clock import Clock, SystemClock
 from core.faults import Fault
 from mesh_model.table import RouteTable, Target
 from mesh_model.tls import ListenerTls
+from mesh_proxy.access_log import AccessLog
 from mesh_proxy.beyond import Beyond
 from mesh_proxy.circuit import Change
 from mesh_proxy.discovery import Discovery
@@ -51,7 +52,7 @@ class Proxy:
         self.egress.beyond = self.beyond = Beyond(self._make_target, self._random.random)
         self.doors = {"ingress": Door(self.ingress), "egress": Door(self.egress)}
         self.doors |= {door_of(port): Door(side) for port, side in self.further.items()}
-        self._follow(self.live, self._ingress_tls(table), guard_of(table.options, None))
+        self._follow(self.live, self._ingress_tls(table), guard_of(table.options, None), self._access_log(table))
         self.accepted, self.rejected = 1, 0
         self.draining = False
         self._servers: list[asyncio.Server] = []
@@ -95,14 +96,14 @@ class Proxy:
         try:
             table = self._read_table()
             live, tls = self._bind(table, old), self._ingress_tls(table)
-            guard = guard_of(table.options, self.ingress.guard)
+            guard, access_log = guard_of(table.options, self.ingress.guard), self._access_log(table)
         except Fault as fault:
             self.rejected += 1
             log.error("the mesh file is not followed, the old one stays:\n%s", fault)
             self._tell_config("rejected", fault.code)
             raise
         self.telemetry.describe(self._resource(table))
-        self._follow(live, tls, guard)
+        self._follow(live, tls, guard, access_log)
         self.discovery.follow(live.targets)
         for target in old.targets:
             if target not in live.targets:
@@ -127,6 +128,9 @@ class Proxy:
         for side in self.sides:
             side.drain()
         await self._until_left()
+        await self._close()
+
+    async def _close(self) -> None:
         for side in self.sides:
             side.abort()
         if self._ticker is not None:
@@ -138,6 +142,8 @@ class Proxy:
         if self.ingress.guard is not None:
             self.ingress.guard.stop()
         await self._clock.sleep(0)
+        if self.ingress.access_log is not None:
+            self.ingress.access_log.close()
         await self.telemetry.stop(FLUSH_S)
 
     async def _until_left(self) -> None:
@@ -169,7 +175,14 @@ class Proxy:
         present = self.doors[name].tls
         return present if present is not None and present.spec == wanted else self.keyring.server(wanted, side.counts.refused)
 
-    def _follow(self, live: LiveTable, tls: dict[str, ServerEnd], guard: Guard | None) -> None:
+    def _access_log(self, table: RouteTable) -> AccessLog | None:
+        """Return the access log of all doors, if there is one; one that stays as it was stays open. Raises FormatUnknown."""
+        wanted, present = table.access_log, self.ingress.access_log
+        if wanted is None:
+            return None
+        return present if present is not None and present.spec == wanted else AccessLog(wanted, self._clock)
+
+    def _follow(self, live: LiveTable, tls: dict[str, ServerEnd], guard: Guard | None, access_log: AccessLog | None) -> None:
         """From here on every new request follows ``live``, and every new connection of the ingress ``tls``."""
         self.live = live
         self.beyond.follow(allow_all=live.table.pass_through)
@@ -182,6 +195,10 @@ class Proxy:
             side.routes = live.further.get(port) or LiveRoutes(INBOUND, {})  # the mesh may have lost it: nothing is routed
         for side in (self.ingress, *self.further.values()):
             side.guard = guard
+        if self.ingress.access_log is not None and self.ingress.access_log is not access_log:
+            self.ingress.access_log.close()
+        for side in self.sides:
+            side.access_log = access_log
         self.keyring.keep(end.live for end in (*tls.values(), *(target.tls for target in live.targets)) if end is not None)
 
     def _follow_certificates(self, *, certain: bool = False) -> None:
@@ -234,6 +251,8 @@ class Proxy:
         if every_second:
             for side in self.sides:
                 side.second()
+            if self.ingress.access_log is not None:
+                self.ingress.access_log.second()
             self._follow_certificates()
             if self.ingress.guard is not None:
                 for change in self.ingress.guard.second(now):

@@ -45,13 +45,13 @@ class RequestHead(NamedTuple):
 class RequestBody:
     """The body in pieces. It can be sent again as long as it is short; what is too long is kept only until it is sent."""
 
-    __slots__ = ("_pieces", "_size", "_trailers", "complete", "replayable")
+    __slots__ = ("_pieces", "_size", "_trailers", "complete", "received", "replayable")
 
     def __init__(self, *, complete: bool = False) -> None:
         self.complete, self.replayable = complete, True
         self._pieces: list[bytes] = []
         self._trailers: tuple[bytes, ...] = ()
-        self._size = 0
+        self._size = self.received = 0
 
     @property
     def is_large(self) -> bool:
@@ -60,6 +60,7 @@ class RequestBody:
 
     def add(self, piece: bytes, way: "Way | None") -> None:
         """Take a piece, and send it if there is a way."""
+        self.received += len(piece)
         if way is not None:
             way.send_body(piece)
         if self.replayable or way is None:

@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from core.clock import Clock
+from mesh_proxy.access_log import AccessLog
 from mesh_proxy.beyond import Beyond
 from mesh_proxy.deadlines import Deadlines
 from mesh_proxy.downstream import Downstream
@@ -62,6 +63,7 @@ class Side:
         self.counts = Counts()
         self.guard: Guard | None = None
         self.beyond: Beyond | None = None
+        self.access_log: AccessLog | None = None
         self.connections: set[Downstream | Http2Downstream | Tunnel] = set()
         self.draining = False
         self._requests: Deadlines[Exchange] = Deadlines()

@@ -1,6 +1,6 @@
 """What the mesh model understands and this proxy does not serve yet: refused by name, never ignored."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from core.faults import Fault
 from mesh_model.table import RouteTable
@@ -12,15 +12,9 @@ class NotServedYet(Fault):
     code = "not_served_yet"
 
 
-_NOT_YET: tuple[tuple[str, Callable[[RouteTable], bool]], ...] = (
-    ("logging.accessLog", lambda table: table.access_log is not None),
-)
-
-
 def refuse_unserved(table: RouteTable, further: Collection[int] = ()) -> RouteTable:
     """Return the table if all of it can be served, with listeners at the ``further`` ports. Raises NotServedYet with the rest."""
-    found = [what for what, asked in _NOT_YET if asked(table)]
-    found += [
+    found = [
         f"the listener at {each.port}: a further listener needs a port of the proxy's, such as --listener {each.port}=15002"
         for each in table.ingress[1:]
         if each.port not in further
