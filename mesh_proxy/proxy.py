@@ -9,23 +9,23 @@ from core.clock import Clock, SystemClock
 from core.faults import Fault
 from mesh_model.table import RouteTable, Target
 from mesh_model.tls import ListenerTls
-from mesh_proxy.access_log import AccessLog
-from mesh_proxy.beyond import Beyond
-from mesh_proxy.circuit import Change
-from mesh_proxy.discovery import Discovery
-from mesh_proxy.events import MeshEvent
-from mesh_proxy.guard import Guard
-from mesh_proxy.guards import guard_of
-from mesh_proxy.listening import Door
+from mesh_proxy.access.guard import Guard
+from mesh_proxy.access.guards import guard_of
+from mesh_proxy.discovery.keeping import Discovery
+from mesh_proxy.downstream.doors import Door
 from mesh_proxy.mesh_files import read_table
-from mesh_proxy.otlp_client import OtlpClient
-from mesh_proxy.routing import INBOUND, LiveRoutes, LiveTable, bind
+from mesh_proxy.routing.beyond import Beyond
+from mesh_proxy.routing.routes import INBOUND, LiveRoutes, LiveTable, bind
 from mesh_proxy.settings import ProxySettings, door_of
 from mesh_proxy.side import Side, TrafficLimits
-from mesh_proxy.target import LiveTarget
-from mesh_proxy.telemetry import Telemetry
-from mesh_proxy.tls_ends import ServerEnd
-from mesh_proxy.tls_keyring import Keyring
+from mesh_proxy.targets.circuit import Change
+from mesh_proxy.targets.target import LiveTarget
+from mesh_proxy.telemetry.access_log import AccessLog
+from mesh_proxy.telemetry.delivery import Telemetry
+from mesh_proxy.telemetry.events import MeshEvent
+from mesh_proxy.telemetry.otlp_client import OtlpClient
+from mesh_proxy.tls.ends import ServerEnd
+from mesh_proxy.tls.keyring import Keyring
 
 TICK_S = 0.1
 TICKS_A_SECOND = 10

@@ -8,7 +8,7 @@ import signal
 import uvloop
 
 from core.faults import Fault
-from mesh_proxy.admin import serve_admin
+from mesh_proxy.admin.pages import serve_admin
 from mesh_proxy.proxy import Proxy
 from mesh_proxy.settings import ProxySettings
 

@@ -8,20 +8,20 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from core.clock import Clock
-from mesh_proxy.access_log import AccessLog
-from mesh_proxy.beyond import Beyond
-from mesh_proxy.deadlines import Deadlines
-from mesh_proxy.downstream import Downstream
-from mesh_proxy.guard import Guard
-from mesh_proxy.http2_downstream import Http2Downstream
-from mesh_proxy.redirected import Egress
-from mesh_proxy.request import RequestHead
-from mesh_proxy.routing import OUTBOUND, LiveRoute, LiveRoutes
-from mesh_proxy.telemetry import Telemetry
-from mesh_proxy.tunnel import Tunnel, accepted
+from mesh_proxy.access.guard import Guard
+from mesh_proxy.downstream.http1 import Downstream
+from mesh_proxy.downstream.http2 import Http2Downstream
+from mesh_proxy.downstream.redirected import Egress
+from mesh_proxy.downstream.tunnel import Tunnel, accepted
+from mesh_proxy.exchange.deadlines import Deadlines
+from mesh_proxy.http.request import RequestHead
+from mesh_proxy.routing.beyond import Beyond
+from mesh_proxy.routing.routes import OUTBOUND, LiveRoute, LiveRoutes
+from mesh_proxy.telemetry.access_log import AccessLog
+from mesh_proxy.telemetry.delivery import Telemetry
 
 if TYPE_CHECKING:
-    from mesh_proxy.exchange import Exchange
+    from mesh_proxy.exchange.exchange import Exchange
 
 SHORTEST_WAIT_S = 0.005
 

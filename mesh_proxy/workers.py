@@ -16,8 +16,8 @@ from pathlib import Path
 
 from core.backoff import backoff_s
 from core.clock import Clock, SystemClock
+from mesh_proxy.admin.worker_answers import Answer, ask, together
 from mesh_proxy.settings import ProxySettings, door_of
-from mesh_proxy.worker_answers import Answer, ask, together
 
 READY_S = 30.0
 LOOK_S = 0.05

@@ -9,7 +9,7 @@ from pydantic_core import PydanticUndefined
 from cli.settings import Settings
 from collector.counts import Counts
 from collector.metrics import COUNTED
-from mesh_proxy.prometheus import METRICS
+from mesh_proxy.admin.prometheus import METRICS
 from storage.telemetry.engine import Engine
 
 ROOT = Path(__file__).parent.parent.parent

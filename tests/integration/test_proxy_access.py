@@ -12,9 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from mesh_model.meshfile import MeshFileError
-from mesh_proxy.admin import stats
+from mesh_proxy.access.token_keys import KeysUnusable
+from mesh_proxy.admin.pages import stats
 from mesh_proxy.proxy import Proxy
-from mesh_proxy.token_keys import KeysUnusable
 from tests.fakes import proxies
 from tests.fakes.certificates import Authority
 from tests.fakes.http_peers import Backend, Reply, Response, backend, collector, get, until

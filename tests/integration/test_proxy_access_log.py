@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh_proxy.access_log_format import FormatUnknown
+from mesh_proxy.telemetry.access_log_format import FormatUnknown
 from tests.fakes.http_peers import Reply, backend, get
 from tests.fakes.proxies import only, proxy
 

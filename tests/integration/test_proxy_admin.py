@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh_proxy.admin import serve_admin
+from mesh_proxy.admin.pages import serve_admin
 from mesh_proxy.proxy import Proxy
 from tests.fakes.http_peers import Response, ask
 from tests.fakes.proxies import only, proxy

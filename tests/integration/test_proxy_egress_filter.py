@@ -7,10 +7,10 @@ from random import Random
 import pytest
 
 from mesh_model.table import Target
-from mesh_proxy import beyond
-from mesh_proxy.beyond import Beyond
-from mesh_proxy.request import RequestHead
-from mesh_proxy.target import LiveTarget
+from mesh_proxy.http.request import RequestHead
+from mesh_proxy.routing import beyond
+from mesh_proxy.routing.beyond import Beyond
+from mesh_proxy.targets.target import LiveTarget
 from tests.fakes import proxies
 from tests.fakes.http_peers import backend, get
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from mesh_model.targets import UnknownMirror
-from mesh_proxy.admin import stats
+from mesh_proxy.admin.pages import stats
 from mesh_proxy.mesh_files import read_table
 from tests.fakes.http_peers import Reply, ask, backend, collector, get, until
 from tests.fakes.proxies import NO_RETRIES, mesh, node, only, proxy, route, tagged

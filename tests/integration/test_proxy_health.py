@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mesh_proxy.health_wire import AGENT
+from mesh_proxy.targets.health_wire import AGENT
 from tests.fakes.certificates import Authority
 from tests.fakes.http_peers import Received, Reply, backend, collector, get, until
 from tests.fakes.hurried_clock import HurriedClock

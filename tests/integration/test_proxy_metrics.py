@@ -4,8 +4,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from mesh_proxy.admin import serve_admin
-from mesh_proxy.prometheus import METRICS
+from mesh_proxy.admin.pages import serve_admin
+from mesh_proxy.admin.prometheus import METRICS
 from mesh_proxy.proxy import Proxy
 from tests.fakes.http_peers import Reply, ask, backend, get
 from tests.fakes.proxies import mesh, node, proxy, retries, route

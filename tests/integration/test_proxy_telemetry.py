@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh_proxy.admin import serve_admin
+from mesh_proxy.admin.pages import serve_admin
 from mesh_proxy.proxy import Proxy
 from tests.fakes.http_peers import Reply, SeenSpan, answer_from, ask, backend, collector, get, until
 from tests.fakes.proxies import NO_RETRIES, mesh, node, only, proxy, route

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mesh_proxy.admin import stats
-from mesh_proxy.prometheus import text
+from mesh_proxy.admin.pages import stats
+from mesh_proxy.admin.prometheus import text
 from tests.fakes.certificates import Authority
 from tests.fakes.http_peers import Received, Reply, ask, backend, collector, get, until
 from tests.fakes.proxies import NO_RETRIES, proxy

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mesh_model.tls import Certificate, FileCertificate, FileTrust, ListenerTls, Origination
-from mesh_proxy.tls_ends import ClientEnd
-from mesh_proxy.tls_keyring import Keyring
-from mesh_proxy.tls_wire import TlsConnection
+from mesh_proxy.tls.ends import ClientEnd
+from mesh_proxy.tls.keyring import Keyring
+from mesh_proxy.tls.wire import TlsConnection
 from tests.fakes.certificates import Authority
 
 NAME = "api.local"

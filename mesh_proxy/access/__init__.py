@@ -1,0 +1,1 @@
+"""Who may call: rules, tokens and the keys they are signed with."""

@@ -1,0 +1,1 @@
+"""The admin port: pages, Prometheus' text, and what several workers say together."""

@@ -1,0 +1,1 @@
+"""Where the endpoints of a target are: files, DNS, Cloud Map."""

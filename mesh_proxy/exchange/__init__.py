@@ -1,0 +1,1 @@
+"""One request and its answer: attempts, retries, time limits, rescue."""

@@ -1,0 +1,1 @@
+"""How many requests may pass: by rate, by success, by latency."""

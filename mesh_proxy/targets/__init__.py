@@ -1,0 +1,1 @@
+"""The targets of this proxy: circuits, ejections, balancing, health."""

@@ -1,0 +1,1 @@
+"""What the proxy tells: spans, mesh events, access logs, and their way out."""

@@ -1,0 +1,1 @@
+"""TLS on both sides: certificates, who is at the other end, and the connection itself."""
