@@ -3,14 +3,11 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
-from storage.telemetry.engine_clickhouse import open_embedded
-from storage.telemetry.migrate import migrate
+from storage.telemetry.engine import Engine
 from tests.fakes.spans import SERVER, Span, request
 
 
-def test_what_is_inserted_waits_for_no_other_statement(tmp_path: Path) -> None:
-    engine = open_embedded(tmp_path / "data")
-    migrate(engine)
+def test_what_is_inserted_waits_for_no_other_statement(engine: Engine, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     read = f"SELECT * FROM file('{pipe}', 'LineAsString')"  # waits for somebody to write
@@ -30,4 +27,3 @@ def test_what_is_inserted_waits_for_no_other_statement(tmp_path: Path) -> None:
                     os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
                 statement.join(0.05)
     assert engine.query("SELECT count() AS spans FROM spans", {}) == [{"spans": 1}]
-    engine.close()
