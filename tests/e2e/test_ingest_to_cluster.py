@@ -56,13 +56,17 @@ def test_what_is_answered_is_on_one_shard_once(
     ingests = [ingest(), ingest()]
     url = f"http://127.0.0.1:{port}/v1/traces"
     senders = [Sender(lambda: url) for _ in range(2)]
+
+    def until_all_store() -> None:
+        for each in ingests:
+            until("ingest storing", lambda each=each: each.check() or "storing otlp_" in each.said())  # type: ignore[misc]
+
     try:
         until("collect being ready", lambda: collect.check() or httpx.get(url).status_code == 405)
         for sender in senders:
             sender.start()
         for kill in range(KILLS):
-            for each in ingests:
-                until("ingest storing", lambda each=each: each.check() or "storing otlp_" in each.said())  # type: ignore[misc]
+            until_all_store()
             time.sleep(random.uniform(0.5, 3))  # any moment: before, within and after an insert
             ingests[kill % 2].kill()
             ingests[kill % 2] = ingest()
@@ -71,6 +75,7 @@ def test_what_is_answered_is_on_one_shard_once(
         for sender in senders:
             sender.join(60)
         until("ingest storing the rest", lambda: asyncio.run(lag(servers, "meshscope")) == 0, 120)
+        until_all_store()  # one that is still about to start would not end with 0
         assert [each.stop() for each in ingests] == [0, 0], [each.said()[-2000:] for each in ingests]
         assert collect.stop() == 0, collect.said()
     finally:
