@@ -79,7 +79,8 @@ def _rest(result: dict[str, Any]) -> str:
 
 
 def _when(name: str, run: dict[str, Any]) -> str:
-    return f"`{name}`: {run['date']}, load average {run['load_average']:.1f} when it ended"
+    busy = run["load_average"]  # an earlier form of the results did not keep it for each run
+    return f"`{name}`: {run['date']}" + (f", load average {busy:.1f} when it ended" if busy is not None else "")
 
 
 def _whole(value: float | None) -> str:
