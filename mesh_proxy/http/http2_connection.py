@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar, cast
@@ -191,7 +192,7 @@ class LenientH2(H2Connection):
         return [], [event]
 
 
-class Http2Connection(asyncio.Protocol, Generic[StreamT]):
+class Http2Connection(ABC, asyncio.Protocol, Generic[StreamT]):
     """Bytes in, events to the subclass; frames out, gathered to one write per turn of the event loop."""
 
     HANDLERS: ClassVar[dict[type[Event], Callable[[Any, Any], None]]]
@@ -223,9 +224,9 @@ class Http2Connection(asyncio.Protocol, Generic[StreamT]):
 
     # what the subclass does
 
+    @abstractmethod
     def broken(self, reason: str) -> None:
         """The peer breaks the protocol, or asks for more than is borne; the connection is about to close."""
-        raise NotImplementedError
 
     # sending
 
@@ -362,25 +363,25 @@ class Http2Connection(asyncio.Protocol, Generic[StreamT]):
             self.take_data(stream, event.data)
         self.acknowledge(stream, ended=event.stream_ended is not None)
 
+    @abstractmethod
     def take_data(self, stream: StreamT, piece: bytes) -> None:
         """Hand a piece of a body to whom it is for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_trailers(self, event: TrailersReceived) -> None:
         """The end of a body with something to say."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_ended(self, event: StreamEnded) -> None:
         """The peer's side of a stream is finished."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_reset(self, event: StreamReset) -> None:
         """The peer has given a stream up."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_goaway(self, event: ConnectionTerminated) -> None:
         """The peer takes no further streams."""
-        raise NotImplementedError
 
 
 HANDLERS: dict[type[Event], Callable[[Any, Any], None]] = {
